@@ -423,7 +423,8 @@ rx_line_after_an_odd_frame_is_the_same(void **state)
 struct shape {
 	uint64_t flags;
 	uint16_t l2, l3, vlan, off, segs;
-	uint32_t len; /* of each segment */
+	uint32_t len;  /* of each segment */
+	uint32_t type; /* of a packet that was received; the driver does not read it */
 	unsigned int odd;
 };
 
@@ -468,6 +469,7 @@ make_packet(struct rte_mempool *mp, const struct shape *s)
 	head->l2_len = s->l2;
 	head->l3_len = s->l3;
 	head->vlan_tci = s->vlan;
+	head->packet_type = s->type;
 	switch (s->odd) {
 	case NO_DATA:
 		head->data_len = 0;
@@ -518,6 +520,7 @@ next_shape(uint64_t offloads)
 		s.l2 = rand() % 16 == 0 ? 13 : rand() % 2 != 0 ? 14 : 18;
 		s.l3 = rand() % 16 == 0 ? 19 : rand() % 2 != 0 ? 20 : 40;
 		s.vlan = rand() % 3;
+		s.type = (uint32_t)rand();
 	}
 	s.off = rand() % 256;
 	s.segs = chains && rand() % 32 == 0 ? 1 + rand() % 3 : 1;
@@ -678,6 +681,116 @@ tx_random_packets_give_the_same_with_fast_free(void **state)
 }
 
 /*
+ * Packets that the vector path leaves to the scalar one: the linker replaces the calls from the
+ * files of the vector path (--wrap).
+ */
+
+/* Packets received; whole lines posted, sent. */
+static struct {
+	unsigned int received, posted, sent;
+} left;
+
+uint16_t __real_igb_rx_take(struct igb_rx_queue *q, struct rte_mbuf **pkts, uint16_t nb);
+uint16_t __wrap_igb_rx_take(struct igb_rx_queue *q, struct rte_mbuf **pkts, uint16_t nb);
+uint16_t
+__wrap_igb_rx_take(struct igb_rx_queue *q, struct rte_mbuf **pkts, uint16_t nb)
+{
+	const uint16_t n = __real_igb_rx_take(q, pkts, nb);
+
+	left.received += n;
+	return n;
+}
+
+uint16_t __real_igb_rx_write(struct igb_rx_queue *q, uint16_t at, uint16_t n);
+uint16_t __wrap_igb_rx_write(struct igb_rx_queue *q, uint16_t at, uint16_t n);
+uint16_t
+__wrap_igb_rx_write(struct igb_rx_queue *q, uint16_t at, uint16_t n)
+{
+	left.posted += n / IGB_LINE_DESC;
+	return __real_igb_rx_write(q, at, n);
+}
+
+uint16_t __real_igb_tx_write_plain(struct igb_tx_queue *q, uint16_t at, struct rte_mbuf **pkts,
+		uint16_t n, uint64_t *bytes);
+uint16_t __wrap_igb_tx_write_plain(struct igb_tx_queue *q, uint16_t at, struct rte_mbuf **pkts,
+		uint16_t n, uint64_t *bytes);
+uint16_t
+__wrap_igb_tx_write_plain(struct igb_tx_queue *q, uint16_t at, struct rte_mbuf **pkts, uint16_t n,
+		uint64_t *bytes)
+{
+	left.sent += at % IGB_LINE_DESC == 0 && n == IGB_LINE_DESC;
+	return __real_igb_tx_write_plain(q, at, pkts, n, bytes);
+}
+
+/* Whole lines of good frames, whatever else the device reports of them, around the ring. */
+static void
+rx_good_frames_are_left_to_nobody(void **state)
+{
+	unsigned int turn, i;
+
+	two_queues(RTE_ETH_RX_OFFLOAD_CHECKSUM, 0);
+	memset(&left, 0, sizeof(left));
+	for (turn = 0; turn < 100; turn++) {
+		for (i = 0; i < 32; i++) {
+			union igb_rx_desc d = good_frame();
+
+			d.wb.length = i == 0 ? 1 : i == 1 ? 2048 : d.wb.length;
+			deliver(i, &d);
+		}
+		assert_int_equal(receive(32), 32);
+		assert_int_equal(left.received, 0);
+		assert_int_equal(left.posted, 0);
+		keep(0);
+	}
+	two_queues_end();
+}
+
+/* Whole lines of packets of one kind, whatever is in the fields that the driver need not read. */
+static void
+tx_packets_of_one_kind_are_left_to_nobody(void **state)
+{
+	static const struct shape kinds[] = {
+		{ .segs = 1, .len = IGB_TX_MIN_FRAME },
+		{ .segs = 1, .len = IGB_TX_MIN_FRAME, .flags = RTE_MBUF_F_TX_VLAN, .vlan = 5 },
+		{ .segs = 1,
+				.len = 34,
+				.flags = RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM,
+				.l2 = 14,
+				.l3 = 20 },
+	};
+	unsigned int turn, i, k;
+
+	two_queues(0, RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+	for (turn = 0; turn < 30; turn++) {
+		struct rte_mbuf **pkts[2] = { burst_array(SCALAR, 33), burst_array(VECTOR, 33) };
+		struct shape s = kinds[turn % RTE_DIM(kinds)];
+
+		for (i = 0; i < 33; i++) {
+			for (k = 0; k < 2; k++)
+				pkts[k][i] = make_packet(tx_pools[k], &s);
+			s.off = rand() % 256;
+			s.type = (uint32_t)rand();
+			if (!(s.flags & RTE_MBUF_F_TX_IP_CKSUM))
+				s.l2 = rand() % 32;
+			s.len = i == 8 ? IGB_TX_MAX_FRAME - (s.vlan != 0 ? 4 : 0) :
+					 60 + rand() % 1400;
+		}
+		/* The driver may have to learn the kind from the first packet. */
+		assert_int_equal(igb_xmit_pkts(tx(SCALAR), pkts[SCALAR], 1), 1);
+		assert_int_equal(igb_xmit_pkts_avx2(tx(VECTOR), pkts[VECTOR], 1), 1);
+		left.sent = 0;
+		assert_int_equal(igb_xmit_pkts(tx(SCALAR), pkts[SCALAR] + 1, 32), 32);
+		assert_int_equal(igb_xmit_pkts_avx2(tx(VECTOR), pkts[VECTOR] + 1, 32), 32);
+		assert_int_equal(left.sent, 0);
+		assert_same_tx_queues();
+		report_groups(UINT32_MAX);
+		for (k = 0; k < 2; k++)
+			igb_tx_done_cleanup(tx(k), 0);
+	}
+	two_queues_end();
+}
+
+/*
  * Choice of the path.
  */
 
@@ -782,6 +895,8 @@ main(int argc, char **argv)
 		PORT_TEST(rx_line_after_an_odd_frame_is_the_same),
 		PORT_TEST(tx_random_packets_give_the_same),
 		PORT_TEST(tx_random_packets_give_the_same_with_fast_free),
+		PORT_TEST(rx_good_frames_are_left_to_nobody),
+		PORT_TEST(tx_packets_of_one_kind_are_left_to_nobody),
 	};
 	unsigned int k;
 
