@@ -28,7 +28,8 @@ priv_of(const struct rte_vfio_user_device *dev)
 
 /*
  * Find a capability in a copy of configuration space, because a server may change the original at
- * any time. A chain that is longer than possible ends the search.
+ * any time. A chain that is longer than possible ends the search. The offset is a multiple of
+ * four, so that the first four bytes of the capability are in the copy.
  */
 static uint8_t
 find_capability(const uint8_t *config, uint8_t id)
@@ -71,7 +72,7 @@ read_ids(struct rte_vfio_user_device *dev, uint8_t *config)
 		return -ENODEV;
 	}
 	priv->msix_cap = find_capability(config, PCI_CAP_ID_MSIX);
-	if (priv->msix_cap != 0 && priv->msix_cap + PCI_MSIX_FLAGS + 2 <= CONFIG_SIZE)
+	if (priv->msix_cap != 0)
 		dev->nb_vectors = (vfio_user_le16(config + priv->msix_cap + PCI_MSIX_FLAGS) &
 						  PCI_MSIX_FLAGS_QSIZE) +
 				1;
