@@ -408,13 +408,21 @@ static void
 file_of_configuration_space_is_closed(void **state)
 {
 	const int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	const int before = count_fds();
+	int before = count_fds();
 
 	assert_true(file >= 0);
 	config_region.fd = file;
 	assert_int_equal(vfio_user_device_open(&dev), 0);
 	assert_int_equal(count_fds(), before);
 	vfio_user_device_close(&dev);
+	/* A program may have closed its standard input. */
+	assert_int_equal(close(STDIN_FILENO), 0);
+	before--;
+	assert_int_equal(vfio_user_device_open(&dev), 0);
+	assert_int_equal(count_fds(), before);
+	vfio_user_device_close(&dev);
+	assert_int_equal(dup2(file, STDIN_FILENO), STDIN_FILENO);
+	before++;
 	/* It is not the number of a file if the request failed. */
 	config_region.fd = file;
 	fail = 'r';
@@ -464,6 +472,23 @@ vectors_come_from_the_msix_capability(void **state)
 			fail_msg("device %u: %u vectors", i, dev.nb_vectors);
 		vfio_user_device_close(&dev);
 	}
+}
+
+/* The list fills configuration space, and MSI-X is its end. */
+static void
+longest_list_of_capabilities_is_followed(void **state)
+{
+	unsigned int at;
+
+	config[PCI_CAPABILITY_LIST] = PCI_STD_HEADER_SIZEOF;
+	for (at = PCI_STD_HEADER_SIZEOF; at < sizeof(config); at += PCI_CAP_SIZEOF) {
+		config[at] = PCI_CAP_ID_PM;
+		config[at + 1] = at + PCI_CAP_SIZEOF;
+	}
+	config[0xFC] = PCI_CAP_ID_MSIX;
+	put16(0xFC + PCI_MSIX_FLAGS, 2);
+	assert_int_equal(vfio_user_device_open(&dev), 0);
+	assert_int_equal(dev.nb_vectors, 3);
 }
 
 #define ON (PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE)
@@ -587,6 +612,7 @@ main(void)
 		ON_DEVICE(only_a_pci_function_is_accepted),
 		ON_DEVICE(file_of_configuration_space_is_closed),
 		ON_DEVICE(vectors_come_from_the_msix_capability),
+		ON_DEVICE(longest_list_of_capabilities_is_followed),
 		ON_DEVICE(start_makes_the_device_ready),
 		ON_DEVICE(claimed_device_gets_no_pools),
 		ON_DEVICE(pci_driver_gets_one_vector),
