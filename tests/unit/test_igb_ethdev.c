@@ -212,7 +212,7 @@ statistics_registers_are_added_up(void **state)
 	uint64_t errors = 0;
 	unsigned int i;
 
-	begin(2, 1, NULL);
+	begin(IGB_MAX_QUEUES, 1, NULL);
 	for (i = 0; i < RTE_DIM(t); i++) {
 		*reg(t[i].at) = 100 + i;
 		if (t[i].wide)
@@ -230,15 +230,15 @@ statistics_registers_are_added_up(void **state)
 	assert_true(xstat("rx_crc_errors") == UINT64_C(101) + UINT32_MAX);
 	*reg(IGB_MPC) = 3;
 	*reg(IGB_RQDPC(0)) = 4;
-	*reg(IGB_RQDPC(1)) = 5;
+	*reg(IGB_RQDPC(15)) = 5;
 	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
 	assert_int_equal(s.imissed, 4 + 3 + 5);
 	assert_int_equal(xstat("rx_q0_no_descriptor_packets"), 4);
-	*reg(IGB_RQDPC(1)) = 5;
-	assert_int_equal(xstat("rx_q1_no_descriptor_packets"), 10);
+	*reg(IGB_RQDPC(15)) = 5;
+	assert_int_equal(xstat("rx_q15_no_descriptor_packets"), 10);
 	/* A reset clears the sums and the registers. */
 	*reg(IGB_MPC) = 3;
-	*reg(IGB_RQDPC(1)) = 5;
+	*reg(IGB_RQDPC(15)) = 5;
 	*reg(IGB_ROC) = *reg(IGB_GPTC) = 5;
 	assert_int_equal(rte_eth_xstats_reset(PORT), 0);
 	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
@@ -295,6 +295,9 @@ extended_statistics_have_one_name_each(void **state)
 	assert_int_equal(igb_xstats_get_names_by_id(dev, &id, &one, 1), -EINVAL);
 	assert_int_equal(igb_xstats_get_by_id(dev, NULL, NULL, 0), n);
 	assert_int_equal(igb_xstats_get_names_by_id(dev, NULL, NULL, 0), n);
+	assert_int_equal(igb_xstats_get_by_id(dev, &id, NULL, 1), n);
+	assert_int_equal(igb_xstats_get_by_id(dev, NULL, &v, 1), n);
+	assert_int_equal(igb_xstats_get_names_by_id(dev, &id, NULL, 1), n);
 }
 
 static void

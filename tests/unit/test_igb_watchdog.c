@@ -276,20 +276,29 @@ watchdog_watches_every_queue(void **state)
 	assert_int_equal(log_end("rx queue 1 stalls"), 1);
 }
 
+/* Count the stalls while the device misses frames. */
+static unsigned int
+stalls_with_misses(void)
+{
+	unsigned int i, found = 0;
+
+	for (i = 0; i < 3 * STALL; i++) {
+		*reg(IGB_RQDPC(0)) = 1 + i;
+		found += stalls(1);
+	}
+	return found;
+}
+
 /*
  * The device does not reach its descriptors: it misses frames although there are many descriptors.
  */
 static void
 watchdog_reports_misses_despite_descriptors(void **state)
 {
-	unsigned int i, found = 0;
+	unsigned int i;
 
 	start_unwatched();
-	for (i = 0; i < 3 * STALL; i++) {
-		*reg(IGB_RQDPC(0)) = 1 + i;
-		found += stalls(1);
-	}
-	assert_int_equal(found, 1);
+	assert_int_equal(stalls_with_misses(), 1);
 	/* With few descriptors, as when a pool has run dry, the device is not the cause. */
 	rxq()->free_thresh = UINT16_MAX;
 	for (i = 0; i < NB_DESC - 11; i++)
@@ -297,9 +306,85 @@ watchdog_reports_misses_despite_descriptors(void **state)
 	*reg(IGB_RDH(0)) = NB_DESC - 11;
 	assert_int_equal(drain(), NB_DESC - 11);
 	assert_int_equal(rxq()->posted, 10);
-	for (i = 0; i < 3 * STALL; i++) {
-		*reg(IGB_RQDPC(0)) = 1 + i;
-		assert_int_equal(stalls(1), 0);
+	assert_int_equal(stalls_with_misses(), 0);
+}
+
+/* From half of the ring on, there are many descriptors. */
+static void
+watchdog_counts_misses_from_half_a_ring(void **state)
+{
+	unsigned int i, less;
+
+	for (less = 0; less < 2; less++) {
+		start_unwatched();
+		rxq()->free_thresh = UINT16_MAX;
+		for (i = 0; i < NB_DESC / 2 - 1 + less; i++)
+			write_back(i, GOOD, 60);
+		*reg(IGB_RDH(0)) = NB_DESC / 2 - 1 + less;
+		assert_int_equal(drain(), NB_DESC / 2 - 1 + less);
+		assert_int_equal(rxq()->posted, NB_DESC / 2 - less);
+		assert_int_equal(stalls_with_misses(), !less);
+		assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	}
+}
+
+/* A head counts if it is among the descriptors that the device has, up to the tail. */
+static void
+watchdog_trusts_only_heads_up_to_the_tail(void **state)
+{
+	unsigned int i;
+
+	start_unwatched();
+	for (i = 0; i < 100; i++)
+		write_back(i, GOOD, 60);
+	rxq()->free_thresh = UINT16_MAX;
+	assert_int_equal(drain(), 100);
+	assert_int_equal(rxq()->posted, 155);
+	*reg(IGB_RDH(0)) = 0; /* one behind the tail */
+	assert_int_equal(stalls(3 * STALL), 0);
+	*reg(IGB_RDH(0)) = 99;
+	assert_int_equal(stalls(3 * STALL), 0);
+	*reg(IGB_RDH(0)) = NB_DESC - 1;
+	assert_int_equal(stalls(3 * STALL), 1);
+	/* The device has descriptor 0, but none has the number of descriptors. */
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	start_unwatched();
+	for (i = 0; i < 100; i++)
+		write_back(i, GOOD, 60);
+	assert_int_equal(drain(), 100);
+	assert_true(rxq()->posted > NB_DESC - 100);
+	*reg(IGB_RDH(0)) = NB_DESC;
+	assert_int_equal(stalls(3 * STALL), 0);
+	*reg(IGB_RDH(0)) = 0;
+	assert_int_equal(stalls(3 * STALL), 1);
+}
+
+/* Descriptors that the device writes back in groups may wait for the rest of their group. */
+static void
+watchdog_leaves_queues_that_write_back_in_groups(void **state)
+{
+	static const struct rte_eth_conf conf;
+	struct rte_eth_dev_info info;
+	uint16_t more;
+
+	assert_int_equal(rte_eth_dev_info_get(PORT, &info), 0);
+	for (more = 0; more < 2; more++) {
+		info.default_rxconf.rx_thresh.wthresh = 1 + more;
+		info.default_txconf.tx_thresh.wthresh = 1 + more;
+		assert_int_equal(rte_eth_dev_configure(PORT, 1, 1, &conf), 0);
+		assert_int_equal(rte_eth_rx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY,
+						 &info.default_rxconf, pool),
+				0);
+		assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY,
+						 &info.default_txconf),
+				0);
+		assert_int_equal(rte_eth_dev_start(PORT), 0);
+		igb_watchdog_stop(&rte_eth_devices[PORT]);
+		*reg(IGB_RDH(0)) = 10;
+		assert_int_equal(stalls(2 * STALL), !more);
+		assert_int_equal(transmit(10, 1), 10);
+		assert_int_equal(stalls(2 * STALL), !more);
+		assert_int_equal(rte_eth_dev_stop(PORT), 0);
 	}
 }
 
@@ -470,6 +555,9 @@ main(int argc, char **argv)
 		PORT_TEST(watchdog_reports_rx_without_write_back),
 		PORT_TEST(watchdog_watches_every_queue),
 		PORT_TEST(watchdog_reports_misses_despite_descriptors),
+		PORT_TEST(watchdog_counts_misses_from_half_a_ring),
+		PORT_TEST(watchdog_trusts_only_heads_up_to_the_tail),
+		PORT_TEST(watchdog_leaves_queues_that_write_back_in_groups),
 		PORT_TEST(watchdog_survives_random_registers),
 		PORT_TEST(far_queue_is_logged_once),
 		PORT_TEST(alarm_checks_and_reports_until_the_device_is_lost),
