@@ -31,6 +31,7 @@
 
 #include "gantry_dma_vfio.h"
 #include "vfio_user_dma_ops.h"
+#include "../common/fds.h"
 #include "vfio_user_private.h"
 
 #define PAGE      4096u
@@ -475,6 +476,7 @@ mapping_that_the_server_refuses_leaves_nothing(void **state)
 	uint8_t *va = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t *entries = NULL;
 	uint8_t buf[8];
+	int files;
 
 	assert_ptr_not_equal(va, MAP_FAILED);
 	for (int turn = 0; turn < 2; turn++) {
@@ -488,8 +490,10 @@ mapping_that_the_server_refuses_leaves_nothing(void **state)
 		assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, PAGE), 0);
 		assert_int_equal(vfio_user_dma_read(&priv, LATE_IOVA, buf, 8), -EFAULT);
 	}
-	/* The same for a page table. */
-	assert_int_equal(rte_vfio_user_dma_page_table(&dev, 0, 512, &entries), -ENOTSUP);
+	/* The same for a page table, the largest one. */
+	files = count_fds();
+	assert_int_equal(rte_vfio_user_dma_page_table(&dev, 0, VFU_MAX_PTES, &entries), -ENOTSUP);
+	assert_int_equal(count_fds(), files);
 	assert_null(entries);
 	assert_int_equal(mappings_named("gantry-io-page-table"), tables_before);
 	assert_int_equal(rte_vfio_user_dma_page_table(&dev, 1, 512, &entries), -EINVAL);
@@ -532,6 +536,8 @@ mappings_have_exact_ends(void **state)
 	/* The last page of the address space, and one beyond it. */
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, top, PAGE, 3), 0);
 	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, top, PAGE), 0);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, (void *)top, LATE_IOVA, PAGE, 3), 0);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, (void *)top, LATE_IOVA, PAGE), 0);
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, top, 2 * PAGE, 3), -EINVAL);
 	assert_int_equal(rte_vfio_user_dma_map(&dev, (void *)top, LATE_IOVA, 2 * PAGE, 3), -EINVAL);
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, 0, 3), -EINVAL);
@@ -540,6 +546,8 @@ mappings_have_exact_ends(void **state)
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, PAGE, 0), -EINVAL);
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, PAGE, 7), -EINVAL);
 	assert_int_equal(rte_vfio_user_dma_map_fd(&dev, -1, 0, va, LATE_IOVA, PAGE, 3), -EBADF);
+	assert_int_equal(rte_vfio_user_dma_map_fd(&dev, 0, 0, va, LATE_IOVA, PAGE, 3), 0);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, PAGE), 0);
 	munmap(va, 2 * PAGE);
 }
 
@@ -584,6 +592,15 @@ application_may_map_a_part_of_a_heap(void **state)
 	rte_vfio_user_dma_give_heaps();
 	assert_true(is_mapped(LATE_IOVA + 2 * PAGE, 3 * PAGE));
 	assert_int_equal(nr_maps, before + 3);
+	/* The first page, and the last one: one piece of what it is cut from is left. */
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va + len, LATE_IOVA, PAGE, 3), 0);
+	assert_int_equal(nr_maps, before + 4);
+	assert_true(is_mapped(LATE_IOVA + PAGE, PAGE));
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va + len, LATE_IOVA + 7 * PAGE, PAGE, 3), 0);
+	assert_int_equal(nr_maps, before + 5);
+	assert_true(is_mapped(LATE_IOVA + 5 * PAGE, 2 * PAGE));
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va + len, LATE_IOVA, PAGE), 0);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va + len, LATE_IOVA + 7 * PAGE, PAGE), 0);
 	assert_int_equal(rte_malloc_heap_memory_remove("late", va, len), 0);
 	rte_vfio_user_dma_give_heaps();
 	assert_int_equal(nr_maps, before);
