@@ -142,6 +142,26 @@ counters_of_all_ones_are_survived(void **state)
 	assert_int_equal(rte_eth_stats_reset(PORT), 0);
 }
 
+/* The device vanishes between two counters: what they read then is no count. */
+static void
+counters_of_a_device_that_vanishes_are_not_added(void **state)
+{
+	static const uint32_t at[] = { IGB_CRCERRS, IGB_MPC, IGB_RQDPC(0) };
+	struct rte_eth_stats s;
+	unsigned int i;
+
+	start(0);
+	for (i = 0; i < RTE_DIM(at); i++) {
+		fake.gone_at = at[i];
+		assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+		assert_true(fake.dead);
+		assert_int_equal(s.ierrors, 0);
+		assert_int_equal(s.imissed, 0);
+		fake.gone_at = 0;
+		fake.dead = igb_hw_of(&rte_eth_devices[PORT])->lost = false;
+	}
+}
+
 /* A card that was removed without notice: the removal is reported once. */
 static int removals;
 
@@ -337,6 +357,7 @@ main(int argc, char **argv)
 		PORT_TEST(unresponsive_device_keeps_its_memory),
 		PORT_TEST(removed_device_releases_all_mbufs),
 		PORT_TEST(counters_of_all_ones_are_survived),
+		PORT_TEST(counters_of_a_device_that_vanishes_are_not_added),
 		PORT_TEST(unmappable_buffers_are_logged_once_and_not_lost),
 		PORT_TEST(removal_is_reported_once_and_device_left_alone),
 		cmocka_unit_test(failed_probe_leaves_nothing),
