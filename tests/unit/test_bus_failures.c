@@ -42,7 +42,7 @@ WRAP(ssize_t, pwrite64, int fd, const void *buf, size_t len, off64_t offset)
 
 WRAP(struct rte_intr_handle *, rte_intr_instance_alloc, uint32_t flags)
 {
-	return fails() ? NULL : __real_rte_intr_instance_alloc(flags);
+	return eal_fails() ? NULL : __real_rte_intr_instance_alloc(flags);
 }
 
 WRAP(int, rte_intr_callback_register, const struct rte_intr_handle *handle, rte_intr_callback_fn cb,

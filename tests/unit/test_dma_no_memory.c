@@ -55,17 +55,17 @@ WRAP(void *, rte_zmalloc, const char *type, size_t size, unsigned int align)
 WRAP(const struct rte_memzone *, rte_memzone_reserve_aligned, const char *name, size_t len,
 		int socket_id, unsigned int flags, unsigned int align)
 {
-	return fails() ? NULL :
-			 __real_rte_memzone_reserve_aligned(name, len, socket_id, flags, align);
+	return eal_fails() ? NULL :
+			     __real_rte_memzone_reserve_aligned(name, len, socket_id, flags, align);
 }
 
 WRAP(struct rte_mempool *, rte_mempool_create_empty, const char *name, unsigned int n,
 		unsigned int size, unsigned int cache, unsigned int private_size, int socket_id,
 		unsigned int flags)
 {
-	return fails() ? NULL :
-			 __real_rte_mempool_create_empty(name, n, size, cache, private_size,
-					 socket_id, flags);
+	return eal_fails() ? NULL :
+			     __real_rte_mempool_create_empty(name, n, size, cache, private_size,
+					     socket_id, flags);
 }
 
 WRAP(int, rte_mempool_populate_default, struct rte_mempool *mp)
@@ -75,7 +75,7 @@ WRAP(int, rte_mempool_populate_default, struct rte_mempool *mp)
 
 WRAP(int, rte_mem_event_callback_register, const char *name, rte_mem_event_callback_t fn, void *arg)
 {
-	return fails() ? -1 : __real_rte_mem_event_callback_register(name, fn, arg);
+	return eal_fails() ? -1 : __real_rte_mem_event_callback_register(name, fn, arg);
 }
 
 /* The page table is the test's own: only allocations of the library fail. */
@@ -158,6 +158,13 @@ count_bytes(void *arg, const struct gantry_dma_reach_group *g)
 	*(uint64_t *)arg += g->bytes;
 }
 
+/* EIO: the mode did not start, or the bus refused. */
+static void
+assert_block_error(void)
+{
+	assert_true(rte_errno == (bus.fail_at == 0 ? ENOMEM : ENOSPC) || rte_errno == EIO);
+}
+
 static bool
 use_pool(const struct life *l, struct gantry_dma_dev *dev)
 {
@@ -174,6 +181,8 @@ use_pool(const struct life *l, struct gantry_dma_dev *dev)
 		assert_bytes(p, 0, 64);
 		if (!l->leaks)
 			gantry_dma_pool_free(pool, p, addr);
+	} else {
+		assert_block_error();
 	}
 	if (!l->leaks)
 		gantry_dma_pool_destroy(pool);
@@ -205,8 +214,7 @@ use_device(const struct life *l, struct gantry_dma_dev *dev, uint8_t *buf)
 		if (!l->leaks)
 			gantry_dma_free_coherent(dev, 5000, block, block_addr);
 	} else {
-		/* EIO: the mode did not start, or the bus refused. */
-		assert_true(rte_errno == (bus.fail_at == 0 ? ENOMEM : ENOSPC) || rte_errno == EIO);
+		assert_block_error();
 		good = false;
 	}
 	return good & use_pool(l, dev);
