@@ -70,6 +70,19 @@ sg_sync_nents(struct gantry_dma_dev *dev, bool fixed)
 }
 
 static void HERE
+sg_sync_nents_for_device(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(3 * LEN);
+	struct gantry_sg sg[3];
+
+	list(sg, p, 3);
+	assert_int_equal(gantry_dma_map_sg(dev, sg, 3, GANTRY_DMA_TO_DEVICE), 3);
+	gantry_dma_sync_sg_for_device(dev, sg, fixed ? 3 : 1, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_sg(dev, sg, 3, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+static void HERE
 sg_twice(struct gantry_dma_dev *dev, bool fixed)
 {
 	uint8_t *p = memory(3 * LEN);
@@ -289,6 +302,37 @@ chain_sync_range(struct gantry_dma_dev *dev, bool fixed)
 	chain_free(m);
 }
 
+/* Sync a part of a chain, or all of it, for the device. */
+static inline __attribute__((always_inline)) void
+chain_sync_for_device(struct gantry_dma_dev *dev, bool all, size_t size, unsigned int nb_segs)
+{
+	struct gantry_dma_seg segs[2];
+	struct rte_mbuf *m[3];
+
+	chain(m);
+	assert_int_equal(gantry_dma_map_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_TO_DEVICE), 2);
+	if (all)
+		gantry_dma_sync_mbuf_chain_for_device(dev, m[0], segs, nb_segs,
+				GANTRY_DMA_TO_DEVICE);
+	else
+		gantry_dma_sync_mbuf_chain_range_for_device(dev, m[0], segs, nb_segs, LEN - 10,
+				size, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_TO_DEVICE);
+	chain_free(m);
+}
+
+static void HERE
+chain_sync_nents_for_device(struct gantry_dma_dev *dev, bool fixed)
+{
+	chain_sync_for_device(dev, true, 0, fixed ? 2 : 1);
+}
+
+static void HERE
+chain_sync_range_for_device(struct gantry_dma_dev *dev, bool fixed)
+{
+	chain_sync_for_device(dev, false, LEN + (fixed ? 10 : 11), 2);
+}
+
 /* Sync all or a part of a chain, while it is mapped or afterwards. */
 static inline __attribute__((always_inline)) void
 chain_sync_when(struct gantry_dma_dev *dev, bool mapped, bool all)
@@ -493,6 +537,7 @@ static const struct play plays[] = {
 	PLAY(sg_nents_less, WRONG_NENTS),
 	PLAY(sg_nents_merged, WRONG_NENTS),
 	PLAY(sg_sync_nents, WRONG_NENTS),
+	PLAY(sg_sync_nents_for_device, WRONG_NENTS),
 	PLAY(sg_twice, UNMAP_TWICE),
 	PLAY(sg_overlap, OVERLAP),
 	PLAY(sg_too_long, SEGMENT_SIZE),
@@ -503,6 +548,8 @@ static const struct play plays[] = {
 	PLAY(chain_cut, WRONG_NENTS),
 	PLAY(chain_grown, WRONG_NENTS),
 	PLAY(chain_sync_range, SYNC_RANGE),
+	PLAY(chain_sync_nents_for_device, WRONG_NENTS),
+	PLAY(chain_sync_range_for_device, SYNC_RANGE),
 	PLAY(chain_sync_unmapped, SYNC_UNMAPPED),
 	PLAY(chain_sync_part_unmapped, SYNC_UNMAPPED),
 	PLAY(chain_sync_nents, WRONG_NENTS),
