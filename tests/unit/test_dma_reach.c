@@ -15,6 +15,7 @@
 #include "dma_bus.h"
 
 #include <poll.h>
+#include <time.h>
 
 #include <rte_malloc.h>
 
@@ -324,6 +325,90 @@ unknown_entries_are_shown_up_to_limit(void **state)
 	rte_free(p);
 }
 
+/*
+ * Entries that change between the scans of one list.
+ */
+
+static struct {
+	void (*change)(unsigned int nr); /* called in each wait; NULL: a wait is a wait */
+	unsigned int nr;                 /* waits, from 1 */
+	unsigned int us;                 /* in all */
+	uint64_t *entries;
+	uint64_t stray;
+} waits;
+
+/* Take the place of the C library's function, for the library under test too. */
+int
+usleep(useconds_t us)
+{
+	const struct timespec ts = { us / 1000000, us % 1000000 * 1000L };
+
+	if (waits.change == NULL)
+		return nanosleep(&ts, NULL);
+	waits.nr++;
+	waits.us += us;
+	waits.change(waits.nr);
+	return 0;
+}
+
+static void
+change_nothing(unsigned int nr)
+{
+}
+
+static void
+clear_all(unsigned int nr)
+{
+	memset(waits.entries, 0, 5 * sizeof(*waits.entries));
+}
+
+/* There are strays in entries 0, 2 and 4: one stays, one changes, and one goes and returns. */
+static void
+change_two(unsigned int nr)
+{
+	waits.entries[1] = waits.stray + 4096;
+	waits.entries[2] = nr >= 4 ? waits.stray + 4096 : waits.stray;
+	waits.entries[4] = nr == 2 ? 0 : waits.stray;
+}
+
+static unsigned int
+shown_while(struct gantry_dma_dev *dev, void (*change)(unsigned int nr))
+{
+	waits.nr = waits.us = 0;
+	waits.entries[0] = waits.entries[2] = waits.entries[4] = waits.stray;
+	waits.change = change;
+	look(dev);
+	waits.change = NULL;
+	clear_all(0);
+	return seen.nr;
+}
+
+/* An entry without a mapping may be in transition. Only one that stays is shown. */
+static void
+only_unknown_entries_that_stay_are_shown(void **state)
+{
+	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_STRICT);
+	uint8_t *p = rte_malloc(NULL, 2 * 4096, 4096);
+	gantry_dma_addr_t at;
+
+	assert_non_null(p);
+	bus_mask(dev, 64);
+	at = (bus.nr - 8) << 12;
+	waits.entries = &bus.table[bus.nr - 8];
+	waits.stray = expected_bus(p) | GANTRY_DMA_PTE_READ;
+	assert_int_equal(shown_while(dev, change_nothing), 3);
+	/* 1 ms, and twice as long each time. */
+	assert_int_equal(waits.nr, 7);
+	assert_int_equal(waits.us, 127000);
+	assert_int_equal(shown_while(dev, clear_all), 0);
+	assert_int_equal(waits.nr, 1);
+	assert_int_equal(shown_while(dev, change_two), 1);
+	assert_int_equal(waits.nr, 7);
+	assert_unknown(at, p, 4096, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
 /* A mapping of several pages is one entry of the list; it shows the part that is still there. */
 static void
 multi_page_mapping_shows_remaining_pages(void **state)
@@ -591,6 +676,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(unknown_entries_are_shown_strict),
 		cmocka_unit_test(unknown_entries_are_shown_window),
 		cmocka_unit_test(unknown_entries_are_shown_up_to_limit),
+		cmocka_unit_test(only_unknown_entries_that_stay_are_shown),
 		cmocka_unit_test(multi_page_mapping_shows_remaining_pages),
 		cmocka_unit_test(concurrent_mapping_shows_nothing_unknown),
 		cmocka_unit_test(all_eal_memory_is_shown),
