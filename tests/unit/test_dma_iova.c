@@ -52,6 +52,38 @@ each_page_but_zero_is_handed_out_once(void **state)
 	dma_iova_destroy(a);
 }
 
+/* Neither does it hand out a page above the last one, although the bitmap has bits for some. */
+static void
+pages_end_within_a_word_of_the_bitmap(void **state)
+{
+	struct dma_iova *a = make(100 * DMA_PAGE - 1);
+	unsigned int i;
+
+	for (i = 1; i < 100; i++)
+		assert_in_range(dma_iova_get(a, 1), 1, 99);
+	assert_int_equal(dma_iova_get(a, 1), 0);
+	dma_iova_destroy(a);
+}
+
+/* A run may have all pages but page 0, and the position of the search may be in it. */
+static void
+long_run_is_found_wherever_it_is(void **state)
+{
+	struct dma_iova *a = make(LAST);
+
+	assert_int_equal(dma_iova_get_aligned(a, PAGES - 1, 1, UINT64_MAX), 1);
+	dma_iova_put(a, 1, PAGES - 1);
+	assert_int_equal(dma_iova_get(a, PAGES - 1), 1);
+	dma_iova_put(a, 1, PAGES - 1);
+	assert_int_equal(dma_iova_get(a, 104), 1);
+	assert_int_equal(a->next, 105);
+	assert_int_equal(dma_iova_get_aligned(a, PAGES - 105, 1, UINT64_MAX), 105);
+	dma_iova_put(a, 100, 10);
+	assert_int_equal(dma_iova_get(a, 11), 0);
+	assert_int_equal(dma_iova_get(a, 10), 100);
+	dma_iova_destroy(a);
+}
+
 /* A released address is among the last to be handed out again. */
 static void
 released_address_is_reused_late(void **state)
@@ -229,6 +261,67 @@ threads_never_share_a_page(void **state)
 	dma_iova_destroy(shared);
 }
 
+static pthread_key_t late;
+
+static void
+use_late(void *arg)
+{
+	dma_iova_put(shared, dma_iova_get(shared, 1), 1);
+}
+
+static void *
+use_until_the_end(void *arg)
+{
+	pthread_setspecific(late, &late);
+	use_late(NULL);
+	return NULL;
+}
+
+/* The destructor of another key may run after that of the allocator. */
+static void
+addresses_used_while_a_thread_ends_are_returned(void **state)
+{
+	pthread_t thread;
+
+	shared = make(LAST);
+	dma_iova_put(shared, dma_iova_get(shared, 1), 1); /* the allocator's key is the first */
+	assert_int_equal(pthread_key_create(&late, use_late), 0);
+	start_thread(&thread, use_until_the_end, NULL);
+	pthread_join(thread, NULL);
+	/* This thread keeps the batch that it has taken. */
+	assert_int_equal(shared->in_use, shared->batch);
+	assert_ptr_equal(LIST_FIRST(&shared->caches), dma_iova_mine[shared->id]);
+	assert_null(LIST_NEXT(LIST_FIRST(&shared->caches), next));
+	pthread_key_delete(late);
+	dma_iova_destroy(shared);
+}
+
+/* If there are few pages, threads keep few: a 1,024th of them in each stack. */
+static void
+threads_keep_a_share_of_the_pages(void **state)
+{
+	static const struct {
+		uint32_t pages, batch;
+	} sizes[] = {
+		{ 64, 4 },
+		{ 5 * 1024 - 1, 4 },
+		{ 5 * 1024, 5 },
+		{ 64 * 1024 - 1, 63 },
+		{ 64 * 1024, 64 },
+		{ 66 * 1024, 64 },
+	};
+	struct dma_iova *a;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(sizes); i++) {
+		a = make((gantry_dma_addr_t)sizes[i].pages * DMA_PAGE - 1);
+		assert_int_equal(a->nr, sizes[i].pages);
+		assert_int_not_equal(dma_iova_get(a, 2), 0);
+		assert_int_equal(dma_iova_mine[a->id]->get[1].n, sizes[i].batch - 1);
+		dma_iova_destroy(a);
+	}
+}
+
 /*
  * An allocator is destroyed while threads that have used it still run; the next allocator gets the
  * same id.
@@ -277,7 +370,7 @@ allocators_beyond_limit_are_refused(void **state)
 
 	while (n < RTE_DIM(a) && (a[n] = dma_iova_create("many", LAST)) != NULL)
 		n++;
-	assert_true(n < RTE_DIM(a));
+	assert_int_equal(n, 128);
 	assert_int_equal(rte_errno, ENOSPC);
 	assert_reason("there can be no more");
 	while (n > 0)
@@ -289,11 +382,15 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_page_but_zero_is_handed_out_once),
+		cmocka_unit_test(pages_end_within_a_word_of_the_bitmap),
+		cmocka_unit_test(long_run_is_found_wherever_it_is),
 		cmocka_unit_test(released_address_is_reused_late),
 		cmocka_unit_test(random_runs_never_overlap),
 		cmocka_unit_test(alignment_and_limit_are_respected),
 		cmocka_unit_test(msi_range_is_never_handed_out),
 		cmocka_unit_test(threads_never_share_a_page),
+		cmocka_unit_test(addresses_used_while_a_thread_ends_are_returned),
+		cmocka_unit_test(threads_keep_a_share_of_the_pages),
 		cmocka_unit_test(allocator_id_is_reusable_after_destroy),
 		cmocka_unit_test(allocators_beyond_limit_are_refused),
 	};
