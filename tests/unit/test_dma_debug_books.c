@@ -22,6 +22,17 @@ __wrap_posix_memalign(void **p, size_t align, size_t size)
 	return no_memory ? ENOMEM : __real_posix_memalign(p, align, size);
 }
 
+/* An empty store is filled to half, and one of these entries is taken. */
+static void
+empty_store_is_filled_to_half(void **state)
+{
+	struct dma_entry *e = dma_books_new();
+
+	assert_non_null(e);
+	assert_int_equal(dma_thread.nr_spare, RTE_DIM(dma_thread.spare) / 2 - 1);
+	dma_books_free(e);
+}
+
 /* Take an entry and return it. */
 static struct dma_entry *
 use_entry(void)
@@ -171,6 +182,7 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(empty_store_is_filled_to_half),
 		cmocka_unit_test(entries_of_an_ended_thread_are_reused),
 		cmocka_unit_test(entries_used_while_a_thread_ends_are_reused),
 		cmocka_unit_test(full_store_returns_half_of_its_entries),

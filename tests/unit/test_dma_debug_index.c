@@ -313,6 +313,61 @@ entry_is_found_at_each_of_its_bytes(void **state)
 	assert_empty();
 }
 
+/*
+ * Each bucket has entries. Walks visit the buckets in their order, so that the first and the last
+ * entry of a walk are in the first and the last bucket.
+ */
+
+#define ALL (1 << 18)
+
+struct ends {
+	struct dma_entry *first, *last;
+	unsigned int nr;
+};
+
+static bool
+see_ends(struct dma_entry *e, void *arg)
+{
+	struct ends *x = arg;
+
+	if (x->nr++ == 0)
+		x->first = e;
+	x->last = e;
+	return false;
+}
+
+static void
+entry_is_found_in_each_bucket(void **state)
+{
+	struct dma_entry what = unlike(0), *e, other;
+	struct dma_want w = wanted;
+	struct ends x = { 0 }, by_cpu = { 0 };
+	unsigned int i;
+
+	assert_int_equal(dma_books_open(), 0);
+	for (i = 0; i < ALL; i++) {
+		what.addr = BUS + i * UINT64_C(8192);
+		what.ptr = PTR(MEM + i * UINT64_C(8192));
+		add(what, ignore, NULL);
+	}
+	assert_int_equal(gantry_dma_debug_live(DEV(0)), ALL);
+	dma_debug_for_each(see_ends, &x);
+	assert_int_equal(x.nr, ALL);
+	dma_debug_for_each_at(PTR(MEM), ALL * UINT64_C(8192), see_ends, &by_cpu);
+	assert_int_equal(by_cpu.nr, ALL);
+	w.ptr = NULL;
+	for (i = 0; i < ALL; i++) {
+		w.addr = BUS + i * UINT64_C(8192);
+		if (w.addr == x.first->addr || w.addr == x.last->addr)
+			continue;
+		e = dma_books_take(&w, &other);
+		assert_non_null(e);
+		dma_books_free(e);
+	}
+	assert_int_equal(clear(0), 2);
+	assert_empty();
+}
+
 /* If two entries share bytes, the later one meets the earlier one, whatever their sizes. */
 static void
 later_entry_meets_the_earlier_one(void **state)
@@ -442,10 +497,31 @@ former_mapping_is_found_until_its_device_ends(void **state)
 	assert_false(dma_books_find_former(DEV(1), BUS, &f));
 }
 
+/* Each place of former mappings had one of the device. */
+static void
+former_mappings_of_an_ended_device_are_forgotten(void **state)
+{
+	struct dma_entry e = unlike(0);
+	struct dma_former f;
+	unsigned int i;
+
+	assert_int_equal(dma_books_open(), 0);
+	for (i = 0; i < ALL; i++) {
+		e.addr = BUS + i;
+		dma_books_add_former(&e, NULL);
+		assert_true(dma_books_find_former(DEV(0), e.addr, &f));
+	}
+	dma_books_forget(DEV(0));
+	for (i = 0; i < ALL; i++)
+		assert_false(dma_books_find_former(DEV(0), BUS + i, &f));
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		/* The first: later, walks visit buckets once for each size that was used. */
+		cmocka_unit_test(entry_is_found_in_each_bucket),
 		cmocka_unit_test(entry_most_like_the_description_is_taken),
 		cmocka_unit_test(entry_of_another_place_is_not_taken),
 		cmocka_unit_test(kind_decides_what_may_be_taken),
@@ -454,6 +530,7 @@ main(void)
 		cmocka_unit_test(block_is_found_by_its_bus_address_only),
 		cmocka_unit_test(rest_of_an_owner_is_taken),
 		cmocka_unit_test(former_mapping_is_found_until_its_device_ends),
+		cmocka_unit_test(former_mappings_of_an_ended_device_are_forgotten),
 	};
 
 	return cmocka_run_group_tests_name("dma_debug_index", tests, NULL, NULL);
