@@ -176,7 +176,7 @@ parse_region(struct vfu_region *region, unsigned int index, struct vfu_msg *repl
 		if (ret != 0)
 			return ret;
 	}
-	if (got.offset > INT64_MAX || (got.offset & (VFU_PAGE_SIZE - 1)) != 0)
+	if ((got.offset & (VFU_PAGE_SIZE - 1)) != 0)
 		return -EPROTO;
 	region->fd = reply->fds[0];
 	if (!file_holds(region))

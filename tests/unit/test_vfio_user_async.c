@@ -310,6 +310,7 @@ interrupt_is_queued_once_behind_the_same_writes(void **state)
 
 static atomic_bool hold_irqs;    /* a raise takes until this is cleared */
 static atomic_uint held, raised; /* raises that wait; all raises */
+static atomic_uint unprotected;  /* raises of a thread that is no reader at that time */
 
 /*
  * A clock of the test: the time that a raise takes, of the thread and of the machine. The DMA
@@ -334,6 +335,8 @@ __wrap_vfu_irq_raise(struct vfu_server *server, struct vfu_irqs *irqs, uint32_t 
 {
 	is_dma_thread = !is_test_thread;
 	atomic_fetch_add(&raised, 1);
+	if (!vfu_rcu_is_online() || !vfu_rcu_reads(server))
+		atomic_fetch_add(&unprotected, 1);
 	if (atomic_load(&hold_irqs))
 		atomic_fetch_add(&held, 1);
 	while (atomic_load(&hold_irqs))
@@ -551,6 +554,45 @@ leaving_client_waits_for_one_interrupt(void **state)
 	close(efd);
 }
 
+static atomic_bool waited;
+
+static void *
+wait_for_other_device(void *other)
+{
+	vfu_rcu_wait(other);
+	waited = true;
+	return NULL;
+}
+
+/*
+ * The DMA thread reads its own device only: a grace period of another one does not wait for its
+ * interrupts.
+ */
+static void
+other_devices_wait_for_no_interrupt_of_this_one(void **state)
+{
+	const int efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	const uint64_t end = now_ms() + SOON_MS;
+	pthread_t thread;
+	bool met;
+
+	wire(efd);
+	unprotected = 0;
+	waited = false;
+	atomic_store(&held, 0);
+	atomic_store(&hold_irqs, true);
+	post_interrupt(0);
+	wait_until(atomic_load(&held) == 1);
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_other_device, &dev), 0);
+	while (!(met = waited) && now_ms() < end)
+		usleep(200);
+	atomic_store(&hold_irqs, false);
+	pthread_join(thread, NULL);
+	assert_true(met);
+	assert_int_equal(unprotected, 0);
+	close(efd);
+}
+
 #define WATCHERS 150 /* squared */
 
 /* Polling threads do not signal an eventfd for long that wakes thousands: the DMA thread does. */
@@ -606,6 +648,40 @@ static void
 write_posts(struct device *d, uint64_t offset, const void *buf, size_t len)
 {
 	assert_int_equal(vfu_dma_write(d->server, 0x100, buf, len), 0);
+}
+
+static _Atomic uint64_t posted_before; /* what was posted when the device got a command */
+
+static void
+look_at_posted(struct device *d, uint64_t offset, const void *buf, size_t len)
+{
+	posted_before = posted();
+}
+
+/* The device gets a command behind what it wrote before. */
+static void
+command_comes_behind_what_the_device_wrote(void **state)
+{
+	struct {
+		struct vfio_user_header h;
+		struct vfio_user_region_access a;
+		uint32_t v;
+	} req = { { .msg_id = 99, .cmd = VFIO_USER_REGION_WRITE, .msg_size = 36 },
+		{ .offset = 0x10, .region = 0, .count = 4 }, 0x12345678 };
+	const uint32_t value = 1;
+	struct vfio_user_header h;
+	struct asked q;
+
+	dev.on_write = look_at_posted;
+	posted_before = UINT64_MAX;
+	POLLING(assert_int_equal(vfu_dma_write(dev.server, 0x100, &value, 4), 0));
+	expect(&q, VFIO_USER_DMA_WRITE, 0x100, 4);
+	raw_send(s, &req, 36, NULL, 0);
+	usleep(20000);
+	answer(&q, 0);
+	assert_true(raw_recv(s, &h, sizeof(h), NULL));
+	assert_int_equal(h.msg_id, 99);
+	assert_int_equal(posted_before, 0);
 }
 
 /* The server completes all writes that a command caused before it replies to the command. */
@@ -852,7 +928,9 @@ main(void)
 		T(next_client_waits_for_no_rest_of_the_former),
 		T(time_of_slow_interrupts_adds_up),
 		T(leaving_client_waits_for_one_interrupt),
+		T(other_devices_wait_for_no_interrupt_of_this_one),
 		T(interrupts_that_take_long_are_the_dma_threads),
+		T(command_comes_behind_what_the_device_wrote),
 		T(reply_comes_behind_what_the_command_wrote),
 		T(refused_posted_write_is_reported),
 		T(access_behind_the_end_of_the_connection_fails),

@@ -102,6 +102,21 @@ __wrap_recvmsg(int fd, struct msghdr *mh, int flags)
 	return __real_recvmsg(fd, mh, flags);
 }
 
+static atomic_uint waits, busy_waits; /* poll() of the receiver; those that return at once */
+
+int __real_poll(struct pollfd *pfds, nfds_t nr, int timeout);
+int __wrap_poll(struct pollfd *pfds, nfds_t nr, int timeout);
+
+int
+__wrap_poll(struct pollfd *pfds, nfds_t nr, int timeout)
+{
+	if (!pthread_equal(pthread_self(), test_thread)) {
+		busy_waits += timeout != -1;
+		waits++;
+	}
+	return __real_poll(pfds, nr, timeout);
+}
+
 static atomic_uint shutdowns;
 static bool holds_version; /* the client reads it after it has noticed the loss */
 
@@ -288,7 +303,7 @@ setup(void **state)
 	sends_nevertheless = false;
 	most = refused_ms = 0;
 	receive_error = 0;
-	shutdowns = 0;
+	shutdowns = waits = busy_waits = 0;
 	holds_version = false;
 	return 0;
 }
@@ -725,6 +740,8 @@ answer_about_another_object_is_refused(void **state)
 	uint8_t byte;
 
 	assert_int_equal(begin(false), 0);
+	wait_until(waits != 0); /* for the next reply, and for as long as that takes */
+	assert_int_equal(busy_waits, 0);
 	memcpy(peer.data, &irq, sizeof(irq));
 	peer.len = sizeof(irq);
 	assert_int_equal(vfu_client_irq_info(client, 1, &info), 0);
@@ -811,6 +828,15 @@ region_without_areas_is_mapped_as_a_whole(void **state)
 	assert_int_equal(vfu_client_region_info(client, 0, &region), 0);
 	assert_int_equal(region.flags, 3);
 	assert_int_equal(region.fd, -1);
+	/* The largest region that the offsets of a file could reach. */
+	r.flags = 3;
+	r.size = INT64_MAX;
+	memcpy(peer.data, &r, sizeof(r));
+	assert_int_equal(vfu_client_region_info(client, 0, &region), 0);
+	assert_int_equal(region.size, INT64_MAX);
+	r.size++;
+	memcpy(peer.data, &r, sizeof(r));
+	assert_int_equal(vfu_client_region_info(client, 0, &region), -EPROTO);
 	close(socks[0]);
 	close(socks[1]);
 	close(mem);

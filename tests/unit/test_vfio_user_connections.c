@@ -271,7 +271,7 @@ socket_file_is_private_and_only_stale_ones_are_replaced(void **state)
 
 	/* A live socket of this process. */
 	assert_int_equal(start_at(dev.path, &server, err), -EADDRINUSE);
-	assert_non_null(strstr(err, "in use"));
+	assert_non_null(strstr(err, "in use by another process"));
 
 	/* A stale socket is replaced. */
 	test_path(path, sizeof(path));
@@ -346,7 +346,7 @@ one_server_at_a_time_takes_a_stale_socket(void **state)
 	close(lock);
 	assert_int_equal(pthread_join(s.thread, NULL), 0);
 	assert_int_equal(s.ret, -EADDRINUSE);
-	assert_non_null(strstr(s.err, "in use"));
+	assert_non_null(strstr(s.err, "in use by another process"));
 	assert_int_equal(unlink(path), 0);
 	close(fd);
 }
