@@ -6,10 +6,27 @@
 
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sys/file.h>
 
+#include "server_priv.h"
+#include "test_clock.h"
 #include "vfu_server_test.h"
+
+/* How long the control thread waits for its descriptors, milliseconds; -1: without a limit. */
+static atomic_int wait_ms;
+
+int __real_poll(struct pollfd *pfds, nfds_t nr, int timeout);
+int __wrap_poll(struct pollfd *pfds, nfds_t nr, int timeout);
+
+int
+__wrap_poll(struct pollfd *pfds, nfds_t nr, int timeout)
+{
+	if (nr == 4 + VFU_REFUSALS)
+		wait_ms = timeout;
+	return __real_poll(pfds, nr, timeout);
+}
 
 /* Expect the error reply of a server that serves another client, and the end of the connection. */
 static void
@@ -123,6 +140,38 @@ silent_second_clients_are_refused_in_time(void **state)
 	assert_refused(t[0], 0);
 	assert_refused(t[1], 0);
 	device_start(&dev);
+}
+
+static bool
+has_client(void)
+{
+	struct vfu_server_stats st;
+
+	vfu_server_get_stats(dev.server, &st);
+	return st.client;
+}
+
+/* Of a client without VERSION and a refused one, either may be the one whose time ends first. */
+static void
+control_thread_waits_for_the_first_deadline(void **state)
+{
+	const int first = 3000;
+	int s = raw_connect(dev.path), t;
+
+	wait_until(has_client());
+	passed_ms += VFU_HANDSHAKE_MS - first;
+	t = raw_connect(dev.path);
+	wait_until(wait_ms >= 0 && wait_ms <= first);
+	close(s);
+	wait_until(!has_client());
+	usleep(20000); /* the control thread waits for the refused client alone */
+	wait_ms = INT_MAX;
+	passed_ms += VFU_HANDSHAKE_MS - first;
+	s = raw_connect(dev.path);
+	wait_until(wait_ms >= 0 && wait_ms <= first);
+	close(s);
+	close(t);
+	wait_until(!has_client() && wait_ms == -1);
 }
 
 static void
@@ -358,6 +407,7 @@ main(void)
 		T(next_client_is_served_however_fast),
 		T(second_client_gets_a_reply_to_its_version),
 		T(silent_second_clients_are_refused_in_time),
+		T(control_thread_waits_for_the_first_deadline),
 		T(client_that_ends_no_message_is_dropped_in_time),
 		T(client_that_never_reads_is_dropped),
 		T(owner_can_drop_the_client),

@@ -30,6 +30,7 @@ static _Atomic int accept_error; /* of the next call; 0: none */
 static atomic_bool drops;        /* the owner drops the client while the next one is accepted */
 static atomic_bool no_conn;      /* the next connection gets no memory */
 static atomic_bool truncated;    /* the next message was sent with more descriptors than fit */
+static atomic_uint accepts;      /* connections that the server has accepted */
 
 int __real_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags);
 int __wrap_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags);
@@ -48,6 +49,7 @@ __wrap_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 	}
 	if (atomic_exchange(&drops, false))
 		vfu_server_drop_client(dev.server, "the former client");
+	accepts++;
 	return __real_accept4(fd, sa, len, flags);
 }
 
@@ -107,6 +109,105 @@ client_is_served_after_a_failed_accept(void **state)
 	close(raw_attach(&dev));
 	wait_until(is_forgotten(&dev));
 	assert_int_equal(dev.attached, 6);
+}
+
+/* The descriptors of a refused client are closed, and do not count for the served one. */
+static void
+refused_client_leaves_no_descriptor(void **state)
+{
+	static const char version[] = "\0\0\1\0";
+	int s = raw_attach(&dev), fds[VFU_MSG_FDS], t;
+	const int before = count_fds();
+
+	for (unsigned int i = 0; i < VFU_MSG_FDS; i++)
+		fds[i] = i % 2 == 0 ? s : eventfd(0, EFD_CLOEXEC);
+	/*
+	 * With the header, or with the payload, where they belong to no message. The last client
+	 * leaves within its message.
+	 */
+	for (unsigned int i = 0; i < 3; i++) {
+		const struct vfio_user_header h = {
+			.cmd = VFIO_USER_VERSION,
+			.msg_size = sizeof(h) + sizeof(version),
+		};
+		struct vfio_user_header reply;
+
+		t = raw_connect(dev.path);
+		raw_send(t, &h, sizeof(h), fds, i != 1 ? VFU_MSG_FDS : 0);
+		if (i == 2)
+			assert_int_equal(shutdown(t, SHUT_WR), 0);
+		else
+			raw_send(t, version, sizeof(version), fds, i == 1 ? VFU_MSG_FDS : 0);
+		assert_true(raw_recv(t, &reply, sizeof(reply), NULL));
+		assert_int_equal(reply.error_no, EBUSY);
+		assert_true(raw_closed(t));
+		close(t);
+		wait_until(vfu_closer_held(dev.server->refused) == 0);
+		assert_int_equal(vfu_closer_held(dev.server->closer), 1); /* the connection */
+	}
+	wait_until(count_fds() == before + (int)VFU_MSG_FDS / 2);
+	for (unsigned int i = 1; i < VFU_MSG_FDS; i += 2)
+		close(fds[i]);
+	close(s);
+	wait_until(is_forgotten(&dev));
+}
+
+/* Let the closer hold more descriptors than a peer may have open, or no longer. */
+static void
+fill_closer(struct vfu_closer *c, bool full)
+{
+	for (unsigned int i = 0; i < VFU_DEFAULT_FDS + VFU_MSG_FDS + 1; i++) {
+		if (full)
+			vfu_closer_took(c);
+		else
+			vfu_closer_close(c, eventfd(0, EFD_CLOEXEC));
+	}
+}
+
+/*
+ * While the closer has too many descriptors of clients that left, or were refused, the server
+ * accepts no further client, and looks again later.
+ */
+static void
+client_is_accepted_when_former_ones_are_closed(void **state)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		struct vfu_closer *c = i == 0 ? dev.server->closer : dev.server->refused;
+		struct vfio_user_header reply;
+		int s = i == 0 ? -1 : raw_attach(&dev), t;
+		unsigned int before;
+
+		fill_closer(c, true);
+		/* The control thread waits again, and does not accept. */
+		if (i == 0) {
+			vfu_server_drop_client(dev.server, "nobody");
+			wait_until(!dev.server->drop);
+		} else {
+			assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
+		}
+		before = accepts;
+		t = raw_connect(dev.path);
+		for (unsigned int k = 0; i == 1 && k < 4; k++)
+			assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
+		usleep(20000);
+		assert_int_equal(accepts, before);
+		fill_closer(c, false);
+		wait_until(accepts == before + 1);
+		if (i == 0) {
+			assert_int_equal(raw_version(t), 0);
+		} else {
+			raw_send(t, "", 1, NULL, 0);
+			close(s);
+			wait_until(is_forgotten(&dev));
+			passed_ms += VFU_HANDSHAKE_MS;
+			close(raw_attach(&dev));
+			assert_true(raw_recv(t, &reply, sizeof(reply), NULL));
+			assert_int_equal(reply.error_no, EBUSY);
+		}
+		close(t);
+		wait_until(is_forgotten(&dev));
+		wait_until(vfu_closer_held(c) == 0);
+	}
 }
 
 /* The second client wakes the control thread after the time has passed. */
@@ -821,6 +922,8 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(client_is_served_after_a_failed_accept),
+		T(refused_client_leaves_no_descriptor),
+		T(client_is_accepted_when_former_ones_are_closed),
 		T(client_without_version_is_dropped_in_time),
 		T(next_client_is_not_dropped_for_the_former),
 		T(message_with_lost_descriptors_is_refused),
