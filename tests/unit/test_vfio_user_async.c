@@ -37,9 +37,32 @@ struct asked {
 	uint8_t data[SIZE];
 };
 
+static atomic_uint unprotected; /* accesses and raises of a thread that is no reader then */
+
+int __real_vfu_dma_access(struct vfu_server *server, uint64_t iova, uint8_t *buf,
+		const uint8_t *data, size_t len, enum vfu_dma_how how);
+int __wrap_vfu_dma_access(struct vfu_server *server, uint64_t iova, uint8_t *buf,
+		const uint8_t *data, size_t len, enum vfu_dma_how how);
+
+static void
+check_reader(const struct vfu_server *server)
+{
+	if (!vfu_rcu_is_online() || !vfu_rcu_reads(server))
+		unprotected++;
+}
+
+int
+__wrap_vfu_dma_access(struct vfu_server *server, uint64_t iova, uint8_t *buf, const uint8_t *data,
+		size_t len, enum vfu_dma_how how)
+{
+	check_reader(server);
+	return __real_vfu_dma_access(server, iova, buf, data, len, how);
+}
+
 static int
 setup(void **state)
 {
+	unprotected = 0;
 	device_start_dma(&dev, TIMEOUT_MS);
 	s = raw_attach(&dev);
 	mem = memory_file(SIZE);
@@ -57,6 +80,7 @@ teardown(void **state)
 	if (s >= 0)
 		close(s);
 	device_stop(&dev);
+	assert_int_equal(unprotected, 0);
 	return 0;
 }
 
@@ -310,7 +334,6 @@ interrupt_is_queued_once_behind_the_same_writes(void **state)
 
 static atomic_bool hold_irqs;    /* a raise takes until this is cleared */
 static atomic_uint held, raised; /* raises that wait; all raises */
-static atomic_uint unprotected;  /* raises of a thread that is no reader at that time */
 
 /*
  * A clock of the test: the time that a raise takes, of the thread and of the machine. The DMA
@@ -335,8 +358,7 @@ __wrap_vfu_irq_raise(struct vfu_server *server, struct vfu_irqs *irqs, uint32_t 
 {
 	is_dma_thread = !is_test_thread;
 	atomic_fetch_add(&raised, 1);
-	if (!vfu_rcu_is_online() || !vfu_rcu_reads(server))
-		atomic_fetch_add(&unprotected, 1);
+	check_reader(server);
 	if (atomic_load(&hold_irqs))
 		atomic_fetch_add(&held, 1);
 	while (atomic_load(&hold_irqs))
@@ -577,7 +599,6 @@ other_devices_wait_for_no_interrupt_of_this_one(void **state)
 	bool met;
 
 	wire(efd);
-	unprotected = 0;
 	waited = false;
 	atomic_store(&held, 0);
 	atomic_store(&hold_irqs, true);
@@ -589,7 +610,6 @@ other_devices_wait_for_no_interrupt_of_this_one(void **state)
 	atomic_store(&hold_irqs, false);
 	pthread_join(thread, NULL);
 	assert_true(met);
-	assert_int_equal(unprotected, 0);
 	close(efd);
 }
 

@@ -151,7 +151,7 @@ has_client(void)
 	return st.client;
 }
 
-/* Of a client without VERSION and a refused one, either may be the one whose time ends first. */
+/* Either time may end first: that of a client without VERSION, or that of a refused one. */
 static void
 control_thread_waits_for_the_first_deadline(void **state)
 {
@@ -169,6 +169,26 @@ control_thread_waits_for_the_first_deadline(void **state)
 	passed_ms += VFU_HANDSHAKE_MS - first;
 	s = raw_connect(dev.path);
 	wait_until(wait_ms >= 0 && wait_ms <= first);
+	close(s);
+	close(t);
+	wait_until(!has_client() && wait_ms == -1);
+}
+
+/* While descriptors wait to be closed, the control thread looks at them every 20 ms. */
+static void
+control_thread_looks_again_for_closed_descriptors(void **state)
+{
+	const unsigned int nr = VFU_DEFAULT_FDS + VFU_MSG_FDS + 1;
+	int s = raw_connect(dev.path), t;
+
+	wait_until(has_client());
+	for (unsigned int i = 0; i < nr; i++)
+		vfu_closer_took(dev.server->refused);
+	t = raw_connect(dev.path);
+	wait_until(wait_ms == 20);
+	for (unsigned int i = 0; i < nr; i++)
+		vfu_closer_close(dev.server->refused, eventfd(0, EFD_CLOEXEC));
+	wait_until(wait_ms > 20);
 	close(s);
 	close(t);
 	wait_until(!has_client() && wait_ms == -1);
@@ -231,10 +251,13 @@ owner_can_drop_the_client(void **state)
 }
 
 static atomic_bool busy;
+static atomic_bool reads_own, reads_other; /* the devices whose grace periods wait for a command */
 
 static void
 stay_busy(struct device *d, uint64_t offset, const void *buf, size_t len)
 {
+	reads_own = vfu_rcu_is_online() && vfu_rcu_reads(d->server);
+	reads_other = vfu_rcu_reads((const void *)d);
 	while (busy)
 		usleep(200);
 }
@@ -270,6 +293,8 @@ closed_peer_is_seen_while_the_control_thread_is_busy(void **state)
 	s = raw_attach(&dev);
 	assert_false(gone());
 	busy = true;
+	reads_own = false;
+	reads_other = true;
 	dev.on_write = stay_busy;
 	memcpy(msg, &h, sizeof(h));
 	memcpy(msg + sizeof(h), &wr, sizeof(wr));
@@ -280,6 +305,8 @@ closed_peer_is_seen_while_the_control_thread_is_busy(void **state)
 	assert_true(gone());
 	busy = false;
 	wait_until(is_forgotten(&dev));
+	assert_true(reads_own);
+	assert_false(reads_other);
 	dev.on_write = NULL;
 	wait_until(!gone());
 }
@@ -408,6 +435,7 @@ main(void)
 		T(second_client_gets_a_reply_to_its_version),
 		T(silent_second_clients_are_refused_in_time),
 		T(control_thread_waits_for_the_first_deadline),
+		T(control_thread_looks_again_for_closed_descriptors),
 		T(client_that_ends_no_message_is_dropped_in_time),
 		T(client_that_never_reads_is_dropped),
 		T(owner_can_drop_the_client),
