@@ -110,6 +110,8 @@ invalid_headers_end_the_connection(void **state)
 		{ .msg_size = 16, .flags = 15 },
 		{ .msg_size = 16, .flags = VFIO_USER_F_TYPE_REPLY }, /* a reply to no command */
 	};
+	struct vfu_server_stats st;
+	int left;
 
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct vfio_user_header h = bad[i];
@@ -121,7 +123,15 @@ invalid_headers_end_the_connection(void **state)
 		assert_true(raw_closed(s));
 		close(s);
 		wait_until(dev.detached == detached + 1);
+		vfu_server_get_stats(dev.server, &st);
+		assert_int_equal(st.bad_messages, i + 1);
 	}
+	/* A client that leaves has sent no bad message. */
+	left = dev.detached + 1;
+	close(raw_attach(&dev));
+	wait_until(dev.detached == left);
+	vfu_server_get_stats(dev.server, &st);
+	assert_int_equal(st.bad_messages, sizeof(bad) / sizeof(bad[0]));
 }
 
 /* A message in as many pieces as it has bytes, and two messages in one piece. */
