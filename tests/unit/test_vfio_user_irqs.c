@@ -78,6 +78,29 @@ replaced_eventfd_outlives_a_grace_period(void **state)
 	assert_int_equal(grace_periods, 2);
 	close(fd);
 	close(s);
+	wait_until(is_forgotten(&dev));
+}
+
+/* As above, of a client that leaves: each vector that it leaves wired has a grace period. */
+static void
+eventfd_of_a_former_client_outlives_a_grace_period(void **state)
+{
+	const int fd = eventfd(0, EFD_NONBLOCK);
+	unsigned int without = 0;
+
+	for (unsigned int nr = 0; nr < 3; nr++) {
+		int s = raw_attach(&dev);
+
+		for (unsigned int v = 0; v < nr; v++)
+			assert_int_equal(raw_irqs(s, EVENTFD, MSIX, v, 1, &fd, 1), 0);
+		grace_periods = 0;
+		close(s);
+		wait_until(is_forgotten(&dev));
+		if (nr == 0)
+			without = grace_periods;
+		assert_int_equal(grace_periods, without + nr);
+	}
+	close(fd);
 }
 
 static void
@@ -370,6 +393,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(msix_vectors_trigger_mask_and_disconnect),
 		T(replaced_eventfd_outlives_a_grace_period),
+		T(eventfd_of_a_former_client_outlives_a_grace_period),
 		T(intx_masks_itself_until_it_is_unmasked),
 		T(event_that_is_gone_unmasks_nothing),
 		T(next_client_finds_no_vector_masked_or_pending),
