@@ -460,6 +460,26 @@ limit_of_messages_ends_with_its_flush(void **state)
 	unwire(IGB_MSIX_VECTORS);
 }
 
+/* The last descriptor and the frame behind it in one burst: both causes come at its flush. */
+static void
+threshold_and_overrun_come_together(void **state)
+{
+	struct m82576_frame burst[20];
+	struct rig *g = *state;
+
+	rig_eth(f, rig_mac, 0x88B5);
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_rx_start(g, 0, RIG_ADV | 1 << IGB_SRRCTL_RDMTS_SHIFT);
+	leave(g, 19);
+	rig_rd(g, IGB_ICR);
+	for (unsigned int i = 0; i < 20; i++)
+		burst[i] = (struct m82576_frame){ .data = f, .len = 60 };
+	assert_int_equal(m82576_rx(g->m, burst, 20, false), 20);
+	m82576_rx_flush(g->m);
+	assert_int_equal(rig_rd(g, IGB_ICR) & (IGB_ICR_RXDMT0 | IGB_ICR_RXO),
+			IGB_ICR_RXDMT0 | IGB_ICR_RXO);
+}
+
 int
 main(void)
 {
@@ -477,6 +497,7 @@ main(void)
 		LIMIT(reset_ends_every_interval),
 		LIMIT(vector_of_other_causes_must_be_valid),
 		LIMIT(limit_of_messages_ends_with_its_flush),
+		LIMIT(threshold_and_overrun_come_together),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_intr_limits", tests, NULL, NULL);

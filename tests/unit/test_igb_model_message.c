@@ -418,6 +418,32 @@ receiver_rests_while_writes_are_queued(void **state)
 	assert_int_equal(m82576_rx(g->m, &in, 1, true), 1);
 }
 
+/* A queue is disabled between the two words that the receiver reads: its ring is not read ahead. */
+static void
+disabled_queue_is_not_read_ahead(void **state)
+{
+	struct rig *g = *state;
+	unsigned int asked;
+	uint32_t gen;
+
+	poll_until(g, g->m->rxq[0].fetched != 0);
+	asked = g->asked;
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_wr(g, IGB_RXDCTL(1), 0);
+	gen = g->m->rxq[1].gen;
+	rig_wr(g, IGB_RDBAL(1), (uint32_t)(RIG_IOVA + RIG_RXRING + RIG_DESCS * IGB_DESC_SIZE));
+	rig_wr(g, IGB_RDBAH(1), (uint32_t)(RIG_IOVA >> 32));
+	rig_wr(g, IGB_RDLEN(1), RIG_DESCS * IGB_DESC_SIZE);
+	rig_rdt(g, 1, 8);
+	g->m->rx_ring[1].gen += 2; /* disabled once more */
+	assert_false(g->m->rx_ring[1].gen & 1);
+	g->m->rx_enabled |= 3;
+	m82576_rx_flush(g->m);
+	assert_int_equal(g->asked, asked);
+	assert_int_equal(g->m->rxq[1].gen, gen);
+	g->m->rx_enabled &= ~3u;
+}
+
 int
 main(void)
 {
@@ -433,6 +459,7 @@ main(void)
 		T(pending_read_of_descriptors_keeps_its_length),
 		T(queue_that_is_not_in_order_is_not_read),
 		T(receiver_rests_while_writes_are_queued),
+		T(disabled_queue_is_not_read_ahead),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_message", tests, NULL, NULL);
