@@ -68,7 +68,7 @@ m82576_rx_run_max(const struct m82576 *m, const struct m82576_rx_burst *b)
 	uint32_t max = M82576_MAX_STD_FRAME;
 
 	if (b->rss || !(b->rctl & IGB_RCTL_SECRC) || !(b->rxcsum & IGB_RXCSUM_PCSD) ||
-			b->rxcsum & (IGB_RXCSUM_IPOFL | IGB_RXCSUM_TUOFL | IGB_RXCSUM_CRCOFL) ||
+			b->rxcsum & (IGB_RXCSUM_IPOFL | IGB_RXCSUM_TUOFL) ||
 			m82576_reg(m, IGB_CTRL_EXT) & IGB_CTRL_EXT_EXT_VLAN ||
 			vfu_dma_by_message(m->server))
 		return 0;
