@@ -97,7 +97,8 @@ TESTS = [
 # Parts of the names of files whose unit tests have another name.
 SUBJECTS = {
     'access': ['async'], 'bounce': ['sync'], 'bus': ['window'], 'choose': ['window'],
-    'coherent': ['map', 'socket'], 'commands': ['refusals', 'server'], 'conn': ['connections'],
+    'clock': ['rate'], 'coherent': ['map', 'socket'], 'commands': ['refusals', 'server'],
+    'conn': ['connections'],
     'csum': ['parse', 'tx'], 'deadline': ['connections'], 'demand': ['strict', 'window'],
     'device': ['map'], 'direct': ['map'], 'entries': ['strict'], 'foreign': ['limits'],
     'link': ['probe', 'hw'], 'loop': ['reg', 'tx'], 'memory': ['maps'], 'msg': ['server'],
