@@ -231,9 +231,9 @@ runs_do_what_the_general_way_does(void **state)
 	assert_true(delivered > TURNS * BURST / 4);
 }
 
-/* Otherwise the test above would compare the general way with itself. */
-static void
-run_takes_all_plain_frames(void **state)
+/* Set up a device whose runs are on, and receive its first frame. Return a burst of it. */
+static struct m82576_rx_burst
+begin_runs(struct rig *g)
 {
 	const struct setting t = {
 		.rctl = IGB_RCTL_SECRC,
@@ -245,19 +245,30 @@ run_takes_all_plain_frames(void **state)
 		.rxcsum = IGB_RXCSUM_PCSD,
 		.vet = 0x8100,
 	};
-	struct rig *g = *state;
-	unsigned int i;
 
-	for (i = 0; i < BURST; i++) {
-		frames[i] = (struct m82576_frame){ .data = data[i], .len = 60 };
-		rig_eth(data[i], rig_mac, 0x88B5);
-	}
+	/* The general way opens the queue. */
+	frames[0] = (struct m82576_frame){ .data = data[0], .len = 60 };
+	rig_eth(data[0], rig_mac, 0x88B5);
 	memset(nr, 0, sizeof(nr));
 	nr[0] = 1;
 	receive(g, &t, true);
 	b.run_max = m82576_rx_run_max(g->m, &b);
-	assert_int_equal(b.run_max, 1514);
 	vfu_tlb_begin(&g->m->rx_tlb, g->m->server);
+	return b;
+}
+
+/* Otherwise the first test would compare the general way with itself. */
+static void
+run_takes_all_plain_frames(void **state)
+{
+	struct rig *g = *state;
+	struct m82576_rx_burst b = begin_runs(g);
+
+	assert_int_equal(b.run_max, 1514);
+	for (unsigned int i = 0; i < BURST; i++) {
+		frames[i] = (struct m82576_frame){ .data = data[i], .len = 60 };
+		rig_eth(data[i], rig_mac, 0x88B5);
+	}
 	assert_int_equal(m82576_rx_run(g->m, &b, frames, BURST), BURST);
 	frames[5].len = 1515;
 	cut(g, 4);
@@ -268,6 +279,95 @@ run_takes_all_plain_frames(void **state)
 	assert_int_equal(rig_rxd(g, 0, BURST + 5)->wb.staterr, IGB_RXD_STAT_DD | IGB_RXD_STAT_EOP);
 }
 
+/* The headers of a frame, and whether a run takes it. */
+static const struct kind {
+	uint32_t type, version, total, fragment, protocol, header, len;
+	int ptype; /* negative: it is not plain */
+} kinds[] = {
+	{ 0x88B5, 0, 0, 0, 0, 0, 60, 0 },
+	{ 0x88B5, 0, 0, 0, 0, 0, 1514, 0 },
+	{ 0x88B5, 0, 0, 0, 0, 0, 59, -1 },
+	{ 0x8100, 0, 0, 0, 0, 0, 60, -1 },
+	{ 0x86DD, 0, 0, 0, 0, 0, 60, -1 },
+	{ 0x0800, 0x45, 28, 0, 17, 0, 60, IGB_RXD_PTYPE_IPV4 | IGB_RXD_PTYPE_UDP },
+	{ 0x0800, 0x45, 27, 0, 17, 0, 60, -1 },
+	{ 0x0800, 0x45, 46, 0x4000, 17, 0, 60, IGB_RXD_PTYPE_IPV4 | IGB_RXD_PTYPE_UDP },
+	{ 0x0800, 0x45, 47, 0, 17, 0, 60, -1 },
+	{ 0x0800, 0x45, 28, 0x2000, 17, 0, 60, -1 },
+	{ 0x0800, 0x45, 28, 0x0001, 17, 0, 60, -1 },
+	{ 0x0800, 0x46, 46, 0, 17, 0, 60, -1 },
+	{ 0x0800, 0x45, 40, 0, 6, 5, 60, IGB_RXD_PTYPE_IPV4 | IGB_RXD_PTYPE_TCP },
+	{ 0x0800, 0x45, 39, 0, 6, 5, 60, -1 },
+	{ 0x0800, 0x45, 46, 0, 6, 4, 60, -1 },
+	{ 0x0800, 0x45, 80, 0, 6, 15, 94, IGB_RXD_PTYPE_IPV4 | IGB_RXD_PTYPE_TCP },
+	{ 0x0800, 0x45, 79, 0, 6, 15, 94, -1 },
+	{ 0x0800, 0x45, 46, 0, 1, 0, 60, -1 },
+};
+
+/* Each kind of plain frame goes the quick way, also the shortest and the longest of it. */
+static void
+run_takes_each_kind_of_plain_frame(void **state)
+{
+	struct rig *g = *state;
+	struct m82576_rx_burst b = begin_runs(g);
+	uint32_t taken = 0;
+
+	for (const struct kind *k = kinds; k < kinds + DIM(kinds); k++) {
+		struct m82576_frame in = { .data = data[0], .len = k->len };
+
+		memset(data[0], 0, sizeof(data[0]));
+		rig_eth(data[0], rig_mac, k->type);
+		data[0][14] = (uint8_t)k->version;
+		rig_put16(data[0] + 16, k->total);
+		rig_put16(data[0] + 20, k->fragment);
+		data[0][23] = (uint8_t)k->protocol;
+		data[0][46] = (uint8_t)(k->header << 4);
+		assert_int_equal(m82576_rx_run(g->m, &b, &in, 1), k->ptype >= 0);
+		if (k->ptype < 0)
+			continue;
+		taken++;
+		m82576_rx_flush(g->m);
+		assert_int_equal(rig_rxd(g, 0, taken)->wb.pkt_info,
+				k->ptype << IGB_RXD_PTYPE_SHIFT);
+		assert_int_equal(rig_rxd(g, 0, taken)->wb.length, k->len);
+	}
+	assert_int_equal(b.delivered.frames, taken);
+}
+
+/* Before the first decision of a run, no frame equals the last one that was decided. */
+static void
+run_takes_no_frame_of_one_byte(void **state)
+{
+	static const uint8_t zero[64];
+	struct m82576_frame in = { .data = zero, .len = 1 };
+	struct rig *g = *state;
+	struct m82576_rx_burst b = begin_runs(g);
+
+	assert_int_equal(m82576_rx_run(g->m, &b, &in, 1), 0);
+}
+
+/* With an I/O page table a pointer serves one access: a run is one frame. */
+static void
+run_with_a_page_table_is_one_frame(void **state)
+{
+	struct rig *g = *state;
+	uint64_t *table = rig_page_table(g);
+	struct m82576_rx_burst b = begin_runs(g);
+
+	for (unsigned int i = 0; i < BURST; i++) {
+		frames[i] = (struct m82576_frame){ .data = data[i], .len = 60 };
+		rig_eth(data[i], rig_mac, 0x88B5);
+		data[i][20] = (uint8_t)i;
+	}
+	for (unsigned int i = 0; i < BURST; i++)
+		assert_int_equal(m82576_rx_run(g->m, &b, frames + i, BURST - i), 1);
+	m82576_rx_flush(g->m);
+	for (unsigned int i = 0; i < BURST; i++)
+		assert_memory_equal(rig_rxbuf(g, 0, i + 1), data[i], 60);
+	vfu_rcu_quiescent();
+	munmap(table, RIG_PAGES * 8);
+}
+
 int
 main(void)
 {
@@ -275,6 +375,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(runs_do_what_the_general_way_does, rig_setup,
 				rig_teardown),
 		cmocka_unit_test_setup_teardown(run_takes_all_plain_frames, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(run_takes_each_kind_of_plain_frame, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(run_takes_no_frame_of_one_byte, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(run_with_a_page_table_is_one_frame, rig_setup,
 				rig_teardown),
 	};
 
