@@ -166,9 +166,8 @@ decide(struct m82576 *m, const struct m82576_rx_burst *b, const struct m82576_fr
 static unsigned int
 run_max(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, unsigned int n)
 {
-	const uint32_t gen = m82576_ld_acq(&r->gen);
-
-	if (!(gen & 1) || x->gen != gen || x->dead || x->count == 0 || x->split || x->legacy ||
+	/* A queue that was opened as this one is enabled; one that was never opened has no ring. */
+	if (x->gen != m82576_ld_acq(&r->gen) || x->dead || x->count == 0 || x->split || x->legacy ||
 			m->rx_busy)
 		return 0;
 	if (x->used == x->fetched && !m82576_rxq_need(m, x, r, 1))

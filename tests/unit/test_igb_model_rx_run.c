@@ -151,7 +151,7 @@ any_setting(void)
 		.rctl = one_of(8) ? IGB_RCTL_SECRC : 0,
 		.srrctl = (one_of(4) ? IGB_SRRCTL_DESCTYPE_ADV_ONE : types[one_of(DIM(types))]) |
 				2u << IGB_SRRCTL_BSIZEHDR_SHIFT | (1 + one_of(2)),
-		.rxcsum = IGB_RXCSUM_PCSD | (one_of(8) ? 0 : one_of(4) << 8),
+		.rxcsum = (one_of(8) ? IGB_RXCSUM_PCSD : 0) | (one_of(8) ? 0 : one_of(4) << 8),
 		.rlpml = one_of(2) ? IGB_MAX_FRAME : 60 + one_of(2000),
 	};
 	unsigned int i;
@@ -279,6 +279,90 @@ run_takes_all_plain_frames(void **state)
 	assert_int_equal(rig_rxd(g, 0, BURST + 5)->wb.staterr, IGB_RXD_STAT_DD | IGB_RXD_STAT_EOP);
 }
 
+/* A run ends with the fetched descriptors, at the end of the ring, and at 64 write-backs. */
+static void
+run_ends_at_the_limits_of_a_queue(void **state)
+{
+	struct rig *g = *state;
+	struct m82576_rx_burst b = begin_runs(g);
+
+	for (unsigned int i = 0; i < BURST; i++)
+		frames[i] = frames[0];
+	assert_int_equal(m82576_rx_run(g->m, &b, frames, BURST), BURST);
+	assert_int_equal(m82576_rx_run(g->m, &b, frames, BURST), RIG_DESCS - 2 - BURST);
+	assert_int_equal(m82576_rx_run(g->m, &b, frames, BURST), 0);
+	/* A driver that does not wait for write-backs, but for that of the first frame. */
+	rig_rxd(g, 0, 0)->qw[0] = RIG_IOVA + RIG_RXBUF;
+	rig_rdt(g, 0, 20);
+	assert_int_equal(m82576_rx_run(g->m, &b, frames, BURST), 1);
+	assert_int_equal(m82576_rx_run(g->m, &b, frames, BURST), 1);
+	assert_int_equal(m82576_rx_run(g->m, &b, frames, BURST), 0);
+	m82576_rx_flush(g->m);
+	assert_int_equal(m82576_rx_run(g->m, &b, frames, BURST), 19);
+}
+
+/* The tail of a queue that was never enabled has no meaning. */
+static void
+run_needs_an_enabled_queue(void **state)
+{
+	struct m82576_frame in = { .data = data[0], .len = 60 };
+	struct rig *g = *state;
+
+	rig_eth(data[0], rig_mac, 0x88B5);
+	rig_wr(g, IGB_RXCSUM, IGB_RXCSUM_PCSD);
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_rdt(g, 0, 5);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	assert_int_equal(m82576_rx(g->m, &in, 1, false), 1);
+	assert_int_equal(g->m->rxc.off, 1);
+	assert_int_equal(g->m->rxc.bad_doorbells, 0);
+}
+
+static uint32_t
+longest(struct rig *g, bool rss, uint32_t rctl, uint32_t rxcsum, uint32_t rlpml)
+{
+	const struct m82576_rx_burst b = { .rss = rss, .rctl = rctl, .rxcsum = rxcsum };
+
+	rig_wr(g, IGB_RLPML, rlpml);
+	return m82576_rx_run_max(g->m, &b);
+}
+
+/* The registers limit the length of a frame of a run, and forbid runs. */
+static void
+registers_limit_the_frames_of_a_run(void **state)
+{
+	const uint32_t all = IGB_RCTL_SECRC | IGB_RCTL_LPE, pcsd = IGB_RXCSUM_PCSD;
+	struct rig *g = *state;
+
+	assert_int_equal(longest(g, false, IGB_RCTL_SECRC, pcsd, 0), 1514);
+	assert_int_equal(longest(g, true, IGB_RCTL_SECRC, pcsd, 0), 0);
+	assert_int_equal(longest(g, false, 0, pcsd, 0), 0);
+	assert_int_equal(longest(g, false, IGB_RCTL_SECRC, 0, 0), 0);
+	assert_int_equal(longest(g, false, IGB_RCTL_SECRC, pcsd | IGB_RXCSUM_IPOFL, 0), 0);
+	assert_int_equal(longest(g, false, IGB_RCTL_SECRC, pcsd | IGB_RXCSUM_TUOFL, 0), 0);
+	assert_int_equal(longest(g, false, all, pcsd, 3), 0);
+	assert_int_equal(longest(g, false, all, pcsd, 4), 0);
+	assert_int_equal(longest(g, false, all, pcsd, 64), 60);
+	assert_int_equal(longest(g, false, all, pcsd, IGB_MAX_FRAME), IGB_MAX_FRAME - 4);
+	assert_int_equal(longest(g, false, all, pcsd, IGB_MAX_FRAME - 1), IGB_MAX_FRAME - 5);
+	assert_int_equal(longest(g, false, all, pcsd, IGB_MAX_FRAME + 1), IGB_MAX_FRAME - 4);
+	rig_wr(g, IGB_CTRL_EXT, IGB_CTRL_EXT_EXT_VLAN);
+	assert_int_equal(longest(g, false, all, pcsd, 64), 0);
+}
+
+static int
+setup_by_message(void **state)
+{
+	return rig_setup_as(state, (struct m82576_params){ .speed_mbps = 1000 },
+			(struct rig){ .by_message = true });
+}
+
+static void
+memory_by_message_has_no_run(void **state)
+{
+	assert_int_equal(longest(*state, false, IGB_RCTL_SECRC, IGB_RXCSUM_PCSD, 0), 0);
+}
+
 /* The headers of a frame, and whether a run takes it. */
 static const struct kind {
 	uint32_t type, version, total, fragment, protocol, header, len;
@@ -304,6 +388,20 @@ static const struct kind {
 	{ 0x0800, 0x45, 46, 0, 1, 0, 60, -1 },
 };
 
+/* Write the headers of a kind of frame. */
+static struct m82576_frame
+make_kind(uint8_t *f, const struct kind *k)
+{
+	memset(f, 0, k->len);
+	rig_eth(f, rig_mac, k->type);
+	f[14] = (uint8_t)k->version;
+	rig_put16(f + 16, k->total);
+	rig_put16(f + 20, k->fragment);
+	f[23] = (uint8_t)k->protocol;
+	f[46] = (uint8_t)(k->header << 4);
+	return (struct m82576_frame){ .data = f, .len = k->len };
+}
+
 /* Each kind of plain frame goes the quick way, also the shortest and the longest of it. */
 static void
 run_takes_each_kind_of_plain_frame(void **state)
@@ -313,15 +411,8 @@ run_takes_each_kind_of_plain_frame(void **state)
 	uint32_t taken = 0;
 
 	for (const struct kind *k = kinds; k < kinds + DIM(kinds); k++) {
-		struct m82576_frame in = { .data = data[0], .len = k->len };
+		const struct m82576_frame in = make_kind(data[0], k);
 
-		memset(data[0], 0, sizeof(data[0]));
-		rig_eth(data[0], rig_mac, k->type);
-		data[0][14] = (uint8_t)k->version;
-		rig_put16(data[0] + 16, k->total);
-		rig_put16(data[0] + 20, k->fragment);
-		data[0][23] = (uint8_t)k->protocol;
-		data[0][46] = (uint8_t)(k->header << 4);
 		assert_int_equal(m82576_rx_run(g->m, &b, &in, 1), k->ptype >= 0);
 		if (k->ptype < 0)
 			continue;
@@ -334,16 +425,49 @@ run_takes_each_kind_of_plain_frame(void **state)
 	assert_int_equal(b.delivered.frames, taken);
 }
 
-/* Before the first decision of a run, no frame equals the last one that was decided. */
+/* A frame that differs from the one before in a bit is taken as if it came alone. */
 static void
-run_takes_no_frame_of_one_byte(void **state)
+each_bit_of_a_header_decides_as_alone(void **state)
 {
+	static const struct kind udp = { 0x0800, 0x45, 46, 0, 17, 0, 60, 0 };
+	struct rig *g = *state;
+
+	for (unsigned int bit = 0; bit < 24 * 8; bit++) {
+		struct m82576_rx_burst b = begin_runs(g);
+		unsigned int both, alone;
+
+		frames[0] = make_kind(data[0], &udp);
+		frames[1] = make_kind(data[1], &udp);
+		data[1][bit / 8] ^= (uint8_t)(1u << bit % 8);
+		both = m82576_rx_run(g->m, &b, frames, 2);
+		alone = m82576_rx_run(g->m, &b, frames + 1, 1);
+		assert_int_equal(both, 1 + alone);
+		m82576_rx_flush(g->m);
+		/* The first descriptor is that of begin_runs(). */
+		if (alone) {
+			assert_int_equal(rig_rxd(g, 0, 2)->qw[0], rig_rxd(g, 0, 3)->qw[0]);
+			assert_int_equal(rig_rxd(g, 0, 2)->qw[1], rig_rxd(g, 0, 3)->qw[1]);
+		}
+	}
+}
+
+/* A frame of zeros equals no frame that was decided, whatever came before it. */
+static void
+run_takes_no_frame_of_zeros(void **state)
+{
+	static const struct kind tcp = { 0x0800, 0x45, 46, 0, 6, 5, 60, 0 };
+	static const struct kind udp = { 0x0800, 0x45, 46, 0, 17, 0, 60, 0 };
 	static const uint8_t zero[64];
-	struct m82576_frame in = { .data = zero, .len = 1 };
 	struct rig *g = *state;
 	struct m82576_rx_burst b = begin_runs(g);
 
-	assert_int_equal(m82576_rx_run(g->m, &b, &in, 1), 0);
+	frames[0] = make_kind(data[0], &tcp);
+	frames[1] = (struct m82576_frame){ .data = zero, .len = 1 };
+	assert_int_equal(m82576_rx_run(g->m, &b, frames + 1, 1), 0);
+	assert_int_equal(m82576_rx_run(g->m, &b, frames, 2), 1);
+	frames[0] = make_kind(data[0], &udp);
+	frames[1].len = 60;
+	assert_int_equal(m82576_rx_run(g->m, &b, frames, 2), 1);
 }
 
 /* With an I/O page table a pointer serves one access: a run is one frame. */
@@ -378,7 +502,17 @@ main(void)
 				rig_teardown),
 		cmocka_unit_test_setup_teardown(run_takes_each_kind_of_plain_frame, rig_setup,
 				rig_teardown),
-		cmocka_unit_test_setup_teardown(run_takes_no_frame_of_one_byte, rig_setup,
+		cmocka_unit_test_setup_teardown(registers_limit_the_frames_of_a_run, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(memory_by_message_has_no_run, setup_by_message,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(run_ends_at_the_limits_of_a_queue, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(run_needs_an_enabled_queue, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(each_bit_of_a_header_decides_as_alone, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(run_takes_no_frame_of_zeros, rig_setup,
 				rig_teardown),
 		cmocka_unit_test_setup_teardown(run_with_a_page_table_is_one_frame, rig_setup,
 				rig_teardown),
