@@ -294,6 +294,164 @@ longest_frames_of_a_burst_fit_the_staging_memory(void **state)
 	assert_int_equal(m82576_tx(g->m, out, BURST, UINT32_MAX), BURST - 26);
 }
 
+/* A queue with fetched descriptors of equal frames; afterwards nothing limits a run but its step. */
+static struct m82576_txq *
+begin_runs(struct rig *g, struct m82576_frame *out, struct m82576_tx_burst *b)
+{
+	struct m82576_txq *t = &g->m->txq[0];
+
+	if (t->fetched == 0) {
+		fill_buffers(g);
+		runs = true;
+		rig_tx_start(g, 0);
+		for (unsigned int i = 0; i < RIG_DESCS - 1; i++)
+			rig_txd(g, 0, i)->data.addr = RIG_IOVA + RIG_TXBUF;
+		rig_tdt(g, 0, RIG_DESCS - 1);
+		rig_txd(g, 0, 0)->data.cmd_type_len = IGB_TXD_DEXT | IGB_TXD_DTYP_DATA |
+				IGB_TXD_EOP | IGB_TXD_IFCS | 60;
+		assert_int_equal(m82576_tx(g->m, out, 1, UINT32_MAX), 1);
+		g->mem[RIG_TXBUF] &= 0xFE;
+	}
+	for (unsigned int i = 1; i < RIG_DESCS - 1; i++) {
+		t->desc[i].data.addr = RIG_IOVA + RIG_TXBUF;
+		t->desc[i].data.cmd_type_len = IGB_TXD_DEXT | IGB_TXD_DTYP_DATA | IGB_TXD_EOP |
+				IGB_TXD_IFCS | 60;
+		t->desc[i].data.olinfo = 60u << IGB_TXD_PAYLEN_SHIFT;
+	}
+	t->used = 1;
+	t->wb_count = t->at = 0;
+	t->has_rests = false;
+	g->m->tx_descs = g->m->tx_bytes = g->m->tx_quantum = 0;
+	*b = (struct m82576_tx_burst){ .frames = out,
+		.max = BURST,
+		.turn = BURST,
+		.left = 1 << 30 };
+	vfu_tlb_begin(&g->m->tx_tlb, g->m->server);
+	return t;
+}
+
+static void
+run_ends_at_each_limit(void **state)
+{
+	const uint32_t room = M82576_STAGING - M82576_HEADROOM - IGB_MAX_FRAME -
+			M82576_TX_STEP * (M82576_HEADROOM + M82576_CACHE_LINE);
+	/* Its values, others than those of begin_runs() if not 0; frames of 84 bytes on the wire. */
+	const struct {
+		uint32_t wb_count, descs, quantum, n, bytes, at;
+		int64_t less; /* of what b.left may be */
+		unsigned int want;
+	} t[] = {
+		{ .want = M82576_TX_STEP },
+		{ .wb_count = M82576_WB_BATCH - 4, .want = 4 },
+		{ .wb_count = M82576_WB_BATCH, .want = 0 },
+		{ .descs = 5, .want = M82576_TX_STEP - 5 },
+		{ .quantum = BURST - 3, .want = 3 },
+		{ .n = BURST - 2, .want = 2 },
+		{ .less = -1, .want = 0 },
+		{ .less = 83, .want = 1 },
+		{ .less = 84, .want = 2 },
+		{ .bytes = M82576_TX_BYTES, .want = 0 },
+		{ .bytes = M82576_TX_BYTES - 1, .want = 1 },
+		{ .bytes = M82576_TX_BYTES - 1 - 83, .want = 1 },
+		{ .bytes = M82576_TX_BYTES - 1 - 84, .want = 2 },
+		{ .at = room + 1, .want = 0 },
+		{ .at = room, .want = 1 },
+		{ .at = room - 83, .want = 1 },
+		{ .at = room - 84, .want = 2 },
+	};
+	struct m82576_frame out[BURST];
+	struct m82576_tx_burst b;
+	struct rig *g = *state;
+
+	for (unsigned int i = 0; i < DIM(t); i++) {
+		struct m82576_txq *q = begin_runs(g, out, &b);
+
+		q->wb_count = t[i].wb_count;
+		q->at = t[i].at;
+		g->m->tx_descs = t[i].descs;
+		g->m->tx_bytes = t[i].bytes;
+		g->m->tx_quantum = t[i].quantum;
+		b.n = t[i].n;
+		out[0].len = 60;
+		b.left = t[i].less != 0 ? t[i].less : b.left;
+		assert_int_equal(__real_m82576_tx_run(g->m, q, &g->m->tx_ring[0], &b), t[i].want);
+		assert_int_equal(b.n, t[i].n + t[i].want);
+		assert_int_equal(q->used, 1 + t[i].want);
+		assert_int_equal(g->m->tx_descs, t[i].descs + t[i].want);
+		assert_int_equal(g->m->tx_quantum, t[i].quantum + t[i].want);
+		assert_int_equal(g->m->tx_bytes, t[i].bytes + 60 * t[i].want);
+		assert_int_equal(q->at, t[i].at + 128 * t[i].want); /* cache lines */
+		q->wb_count = 0;
+	}
+}
+
+/* Make a run of one descriptor. Return the number of frames. */
+static unsigned int
+run_of_one(struct rig *g, struct m82576_frame *out, uint32_t len, uint64_t flip)
+{
+	struct m82576_tx_burst b;
+	struct m82576_txq *t = begin_runs(g, out, &b);
+
+	t->desc[1].qw[1] = (t->desc[1].qw[1] - 60 + len) ^ flip;
+	b.max = 1;
+	return __real_m82576_tx_run(g->m, t, &g->m->tx_ring[0], &b);
+}
+
+/* Each plain descriptor goes the quick way, and no other. */
+static void
+run_takes_each_plain_descriptor(void **state)
+{
+	static const uint64_t bits[] = { IGB_TXD_DEXT, 1u << 20, 1u << 21, IGB_TXD_EOP,
+		IGB_TXD_IFCS, IGB_TXD_TSE, IGB_TXD_VLE, (uint64_t)IGB_TXD_POPTS_IXSM << 32,
+		(uint64_t)IGB_TXD_POPTS_TXSM << 32 };
+	struct m82576_frame out[BURST];
+	struct rig *g = *state;
+	struct m82576_txq *t = &g->m->txq[0];
+
+	assert_int_equal(run_of_one(g, out, 59, 0), 0);
+	assert_int_equal(run_of_one(g, out, 60, 0), 1);
+	assert_int_equal(run_of_one(g, out, IGB_MAX_FRAME - 4, 0), 1);
+	assert_int_equal(run_of_one(g, out, IGB_MAX_FRAME - 3, 0), 0);
+	for (unsigned int i = 0; i < DIM(bits); i++)
+		assert_int_equal(run_of_one(g, out, 60, bits[i]), 0);
+	assert_int_equal(t->wb_count, 0);
+	assert_int_equal(run_of_one(g, out, 60, IGB_TXD_RS), 1);
+	assert_int_equal(t->wb_count, 1);
+	/* A long frame leaves its rest in the buffer, if it may. */
+	g->m->tx_rest = true;
+	assert_int_equal(run_of_one(g, out, M82576_REST_MIN - 1, 0), 1);
+	assert_null(out[0].rest);
+	assert_false(t->has_rests);
+	assert_int_equal(run_of_one(g, out, M82576_REST_MIN, 0), 1);
+	assert_memory_equal(out[0].rest, g->mem + RIG_TXBUF + M82576_HEADER, M82576_HEADER);
+	assert_ptr_equal(out[0].sender, g->m->server);
+	assert_true(t->has_rests);
+	t->wb_count = 0;
+}
+
+/* Whether the frames of a burst differ, which decides how they are counted. */
+static void
+run_notes_frames_that_differ(void **state)
+{
+	struct m82576_frame out[BURST];
+	struct m82576_tx_burst b;
+	struct rig *g = *state;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		struct m82576_txq *t = begin_runs(g, out, &b);
+
+		if (i == 1)
+			t->desc[3].data.cmd_type_len++;
+		if (i == 2) {
+			t->desc[3].data.addr += BUF_LEN;
+			g->mem[RIG_TXBUF + BUF_LEN] |= 1; /* a group address */
+		}
+		assert_int_equal(__real_m82576_tx_run(g->m, t, &g->m->tx_ring[0], &b), 16);
+		assert_int_equal(b.differ != 0, i != 0);
+		assert_int_equal(g->m->tx_bytes, 16 * 60 + (i == 1));
+	}
+}
+
 int
 main(void)
 {
@@ -303,6 +461,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(runs_obey_a_page_table, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(longest_frames_of_a_burst_fit_the_staging_memory,
 				rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(run_ends_at_each_limit, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(run_takes_each_plain_descriptor, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(run_notes_frames_that_differ, rig_setup,
+				rig_teardown),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_tx_run", tests, NULL, NULL);
