@@ -301,6 +301,27 @@ run_ends_at_the_limits_of_a_queue(void **state)
 	assert_int_equal(m82576_rx_run(g->m, &b, frames, BURST), 19);
 }
 
+/*
+ * Memory that its client has truncated: one frame meets that, and the next ones are not written.
+ * The device is made here, because cmocka handles SIGBUS until the test begins.
+ */
+static void
+run_ends_with_truncated_memory(void **state)
+{
+	struct m82576_rx_burst b;
+	struct rig *g;
+
+	rig_setup(state);
+	g = *state;
+	b = begin_runs(g);
+	for (unsigned int i = 0; i < BURST; i++)
+		frames[i] = frames[0];
+	assert_int_equal(ftruncate(g->memfd, RIG_RXBUF), 0);
+	assert_int_equal(m82576_rx_run(g->m, &b, frames, BURST), 1);
+	assert_true(vfu_server_dma_poisoned(g->m->server));
+	rig_teardown(state);
+}
+
 /* The tail of a queue that was never enabled has no meaning. */
 static void
 run_needs_an_enabled_queue(void **state)
@@ -508,6 +529,7 @@ main(void)
 				rig_teardown),
 		cmocka_unit_test_setup_teardown(run_ends_at_the_limits_of_a_queue, rig_setup,
 				rig_teardown),
+		cmocka_unit_test(run_ends_with_truncated_memory),
 		cmocka_unit_test_setup_teardown(run_needs_an_enabled_queue, rig_setup,
 				rig_teardown),
 		cmocka_unit_test_setup_teardown(each_bit_of_a_header_decides_as_alone, rig_setup,

@@ -294,7 +294,7 @@ longest_frames_of_a_burst_fit_the_staging_memory(void **state)
 	assert_int_equal(m82576_tx(g->m, out, BURST, UINT32_MAX), BURST - 26);
 }
 
-/* A queue with fetched descriptors of equal frames; afterwards nothing limits a run but its step. */
+/* Fetch descriptors of equal frames, and let nothing limit a run but its step. */
 static struct m82576_txq *
 begin_runs(struct rig *g, struct m82576_frame *out, struct m82576_tx_burst *b)
 {
@@ -335,7 +335,7 @@ run_ends_at_each_limit(void **state)
 {
 	const uint32_t room = M82576_STAGING - M82576_HEADROOM - IGB_MAX_FRAME -
 			M82576_TX_STEP * (M82576_HEADROOM + M82576_CACHE_LINE);
-	/* Its values, others than those of begin_runs() if not 0; frames of 84 bytes on the wire. */
+	/* If not 0: other values than those of begin_runs(). A frame has 84 bytes on the wire. */
 	const struct {
 		uint32_t wb_count, descs, quantum, n, bytes, at;
 		int64_t less; /* of what b.left may be */
