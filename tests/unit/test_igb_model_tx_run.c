@@ -412,6 +412,11 @@ run_takes_each_plain_descriptor(void **state)
 	assert_int_equal(run_of_one(g, out, 60, 0), 1);
 	assert_int_equal(run_of_one(g, out, IGB_MAX_FRAME - 4, 0), 1);
 	assert_int_equal(run_of_one(g, out, IGB_MAX_FRAME - 3, 0), 0);
+	/* With its headroom a frame uses whole cache lines. */
+	assert_int_equal(run_of_one(g, out, 112, 0), 1);
+	assert_int_equal(t->at, 128);
+	assert_int_equal(run_of_one(g, out, 113, 0), 1);
+	assert_int_equal(t->at, 192);
 	for (unsigned int i = 0; i < DIM(bits); i++)
 		assert_int_equal(run_of_one(g, out, 60, bits[i]), 0);
 	assert_int_equal(t->wb_count, 0);
