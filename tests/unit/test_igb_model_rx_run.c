@@ -513,6 +513,32 @@ run_with_a_page_table_is_one_frame(void **state)
 	munmap(table, RIG_PAGES * 8);
 }
 
+/* With an I/O page table each write-back has its own address, also behind the end of the ring. */
+static void
+paged_write_backs_wrap_with_the_ring(void **state)
+{
+	struct rig *g = *state;
+	uint64_t *table = rig_page_table(g);
+	struct m82576_rx_burst b = begin_runs(g);
+
+	for (unsigned int i = 0; i < RIG_DESCS - 2; i++)
+		assert_int_equal(m82576_rx_run(g->m, &b, frames, 1), 1);
+	m82576_rx_flush(g->m);
+	for (unsigned int i = 0; i < RIG_DESCS; i++) {
+		rig_rxd(g, 0, i)->qw[0] = RIG_IOVA + RIG_RXBUF;
+		rig_rxd(g, 0, i)->qw[1] = 0;
+	}
+	rig_rdt(g, 0, 8);
+	for (unsigned int i = 0; i < 6; i++)
+		assert_int_equal(m82576_rx_run(g->m, &b, frames, 1), 1);
+	m82576_rx_flush(g->m);
+	for (unsigned int i = 0; i < RIG_DESCS; i++)
+		assert_int_equal(rig_rxd(g, 0, i)->wb.staterr & IGB_RXD_STAT_DD,
+				i < 5 || i == RIG_DESCS - 1 ? IGB_RXD_STAT_DD : 0);
+	vfu_rcu_quiescent();
+	munmap(table, RIG_PAGES * 8);
+}
+
 int
 main(void)
 {
@@ -537,6 +563,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(run_takes_no_frame_of_zeros, rig_setup,
 				rig_teardown),
 		cmocka_unit_test_setup_teardown(run_with_a_page_table_is_one_frame, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(paged_write_backs_wrap_with_the_ring, rig_setup,
 				rig_teardown),
 	};
 
