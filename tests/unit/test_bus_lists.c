@@ -308,7 +308,7 @@ two_devices(void **state)
 	rte_vfio_user_register(&driver);
 	assert_int_equal(rte_devargs_add(RTE_DEVTYPE_ALLOWED, "vfio_user:/a,key=1"), 0);
 	assert_int_equal(rte_devargs_add(RTE_DEVTYPE_ALLOWED, "vfio_user:/b"), 0);
-	assert_int_equal(bus->scan(THE_BUS), 0);
+	assert_int_equal(bus->scan(), 0);
 	assert_int_equal(count(), 2);
 	return 0;
 }
@@ -336,13 +336,13 @@ static void
 secondary_process_asks_for_the_devices_once(void **state)
 {
 	reset_calls();
-	assert_int_equal(bus->scan(THE_BUS), 0);
+	assert_int_equal(bus->scan(), 0);
 	assert_int_equal(serves, 1);
 	assert_int_equal(lists, 0);
 	assert_int_equal(rte_devargs_add(RTE_DEVTYPE_BLOCKED, "vfio_user:/blocked"), 0);
 	secondary = true;
 	list_ret = -EPROTO;
-	assert_int_equal(bus->scan(THE_BUS), -EPROTO);
+	assert_int_equal(bus->scan(), -EPROTO);
 	assert_int_equal(serves, 1);
 	assert_int_equal(lists, 1);
 	assert_int_equal(count(), 0);
@@ -351,7 +351,7 @@ secondary_process_asks_for_the_devices_once(void **state)
 	assert_int_equal(found_in_primary("/blocked"), 0);
 	assert_int_equal(count(), 1);
 	assert_non_null(find("/seen"));
-	assert_int_equal(bus->scan(THE_BUS), 0);
+	assert_int_equal(bus->scan(), 0);
 	assert_int_equal(lists, 1);
 	secondary = false;
 	rte_vfio_user_register(&driver); /* none() unregisters it */
@@ -367,7 +367,7 @@ scan_finds_each_device_once(void **state)
 	assert_ptr_equal(a->bus, bus);
 	assert_int_equal(a->numa_node, SOCKET_ID_ANY);
 	assert_int_equal(rte_devargs_add(RTE_DEVTYPE_BLOCKED, "vfio_user:/c"), 0);
-	assert_int_equal(bus->scan(THE_BUS), 0);
+	assert_int_equal(bus->scan(), 0);
 	assert_int_equal(count(), 2);
 	assert_ptr_equal(find("/a"), a);
 	assert_null(find("/c"));
