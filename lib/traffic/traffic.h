@@ -112,9 +112,9 @@ struct traffic_size {
 
 /** Bytes behind the headers. */
 enum traffic_payload_kind {
-	TRAFFIC_PAYLOAD_FIXED,  /**< pattern[], repeated or followed by zeros */
-	TRAFFIC_PAYLOAD_BYTES,  /**< 00 01 02 ..., or with `down` FF FE FD ... */
-	TRAFFIC_PAYLOAD_WORDS,  /**< 0000 0001 ..., or with `down` FFFF FFFE ... */
+	TRAFFIC_PAYLOAD_FIXED, /**< pattern[], repeated or followed by zeros */
+	TRAFFIC_PAYLOAD_BYTES, /**< 00 01 02 ..., or with `down` FF FE FD ... */
+	TRAFFIC_PAYLOAD_WORDS, /**< 0000 0001 ..., or with `down` FFFF FFFE ... */
 };
 
 struct traffic_payload {
@@ -138,13 +138,13 @@ struct traffic_rate {
 
 /** When a flow sends. Times in bytes count at the speed of the port. */
 struct traffic_duration {
-	uint64_t packets;     /**< of the flow, or of a burst; 0: no limit */
-	uint64_t bursts;      /**< 0: no limit */
-	bool is_bursts;       /**< packets are those of a burst, and a gap follows each burst */
-	uint64_t ns;          /**< the flow ends after this time; 0: no limit */
-	uint32_t gap;         /**< bytes between two frames, at least; 12 is the wire's own */
-	uint64_t delay_ns;    /**< before the first frame */
-	uint64_t delay_bytes; /**< likewise */
+	uint64_t packets;         /**< of the flow, or of a burst; 0: no limit */
+	uint64_t bursts;          /**< 0: no limit */
+	bool is_bursts;           /**< packets are those of a burst, and a gap follows each burst */
+	uint64_t ns;              /**< the flow ends after this time; 0: no limit */
+	uint32_t gap;             /**< bytes between two frames, at least; 12 is the wire's own */
+	uint64_t delay_ns;        /**< before the first frame */
+	uint64_t delay_bytes;     /**< likewise */
 	uint64_t burst_gap_ns;    /**< between two bursts */
 	uint64_t burst_gap_bytes; /**< likewise */
 };
@@ -167,10 +167,10 @@ struct traffic_flow {
 	struct traffic_rate rate;
 	struct traffic_duration duration;
 
-	bool stamped;     /**< each frame carries a stamp: metrics are enabled */
-	bool loss;        /**< report loss */
-	bool timestamps;  /**< report the times of the first and the last frame */
-	bool latency;     /**< report latency */
+	bool stamped;    /**< each frame carries a stamp: metrics are enabled */
+	bool loss;       /**< report loss */
+	bool timestamps; /**< report the times of the first and the last frame */
+	bool latency;    /**< report latency */
 	bool cut_through; /**< latency from first bit to first bit; else from last bit to first bit */
 };
 
@@ -276,12 +276,12 @@ uint32_t traffic_payload_sum(const uint8_t *payload, uint32_t len);
 /** When a flow sends its frames. One thread. */
 struct traffic_schedule {
 	const struct traffic_flow *flow;
-	uint64_t n;      /**< number of the next frame */
-	uint64_t due;    /**< when it is due; UINT64_MAX: the flow has ended */
-	uint64_t rem;    /**< due is rem / den ns later than its value */
+	uint64_t n;   /**< number of the next frame */
+	uint64_t due; /**< when it is due; UINT64_MAX: the flow has ended */
+	uint64_t rem; /**< due is rem / den ns later than its value */
 	uint64_t den;
 	uint64_t end;    /**< no frame starts at this time or later; UINT64_MAX: no limit */
-	uint64_t left;   /**< frames before the end or the next gap between bursts; UINT64_MAX: no limit */
+	uint64_t left;   /**< frames before the end or the next gap between bursts, or UINT64_MAX */
 	uint64_t bursts; /**< bursts before the end; UINT64_MAX: no limit */
 	uint64_t late;   /**< ns by which frames were put off for good */
 };
@@ -341,13 +341,13 @@ struct traffic_rx {
 	uint64_t too_late;   /**< frames of which it is unknown whether they were duplicates */
 	uint64_t corrupted;  /**< frames with a wrong payload; also counted in frames */
 	uint64_t first_ns, last_ns; /**< arrival of the first and of the last frame */
-	uint64_t jitter_sum; /**< of the differences of two successive latencies, ns */
+	uint64_t jitter_sum;        /**< of the differences of two successive latencies, ns */
 	struct traffic_hist latency;
 };
 
 /** Frames without a valid stamp, or of a flow that the port is not to receive. */
 struct traffic_strays {
-	uint64_t unknown;     /**< no stamp of a flow */
+	uint64_t unknown; /**< no stamp of a flow */
 	uint64_t misdelivered;
 };
 
