@@ -72,8 +72,8 @@ struct traffic_pattern {
 enum traffic_fix_kind {
 	TRAFFIC_FIX_LENGTH,  /**< 16 bits: the number of bytes from `from` to the end */
 	TRAFFIC_FIX_SUM,     /**< Internet checksum of the bytes from `from` to `to` */
-	TRAFFIC_FIX_SUM_IP4, /**< the same to the end of the frame, with the pseudo header of IPv4 */
-	TRAFFIC_FIX_SUM_IP6, /**< the same with that of IPv6 */
+	TRAFFIC_FIX_SUM_IP4, /**< likewise to the frame's end, with IPv4's pseudo header */
+	TRAFFIC_FIX_SUM_IP6, /**< likewise with that of IPv6 */
 };
 
 /**
@@ -106,7 +106,7 @@ struct traffic_size {
 	uint64_t seed;              /**< RANDOM, WEIGHTS */
 	unsigned int nr;            /**< WEIGHTS: number of sizes */
 	uint32_t sizes[TRAFFIC_WEIGHTS_MAX];
-	/** Size i is that of a hash h of 32 bits if below[i - 1] <= h < below[i]; the last is 2^32. */
+	/** A hash h of 32 bits has size i if below[i - 1] <= h < below[i]; the last is 2^32. */
 	uint64_t below[TRAFFIC_WEIGHTS_MAX];
 };
 
@@ -153,7 +153,7 @@ struct traffic_flow {
 	char *name;
 	unsigned int number;  /**< in struct traffic */
 	unsigned int tx_port; /**< port that sends it */
-	uint64_t rx_ports;    /**< bit i: port i is to receive it; 0: each but none is wrong */
+	uint64_t rx_ports;    /**< bit i: port i is to receive it */
 
 	uint8_t headers[TRAFFIC_HEADERS_MAX]; /**< those of frame 0, computed fields as zeros */
 	uint16_t headers_len;
@@ -167,11 +167,11 @@ struct traffic_flow {
 	struct traffic_rate rate;
 	struct traffic_duration duration;
 
-	bool stamped;    /**< each frame carries a stamp: metrics are enabled */
-	bool loss;       /**< report loss */
-	bool timestamps; /**< report the times of the first and the last frame */
-	bool latency;    /**< report latency */
-	bool cut_through; /**< latency from first bit to first bit; else from last bit to first bit */
+	bool stamped;     /**< each frame carries a stamp: metrics are enabled */
+	bool loss;        /**< report loss */
+	bool timestamps;  /**< report the times of the first and the last frame */
+	bool latency;     /**< report latency */
+	bool cut_through; /**< latency from the first bit; else from the last bit */
 };
 
 struct traffic_port {
@@ -351,7 +351,7 @@ struct traffic_strays {
 	uint64_t misdelivered;
 };
 
-/** What one port receives. */
+/** The receiving side of one port. */
 struct traffic_receiver;
 
 /**
