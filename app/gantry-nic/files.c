@@ -11,8 +11,8 @@
 #include "files.h"
 #include "output_file.h"
 
-/* Two files for each port, the statistics, and the three that the shell has opened. */
-#define FILES_MAX (2 * PORT_MAX + 4)
+/* Two files for each port, flows, the statistics, and the three that the shell has opened. */
+#define FILES_MAX (2 * PORT_MAX + 5)
 
 struct file {
 	char who[PORT_NAME_MAX + 8]; /* "port a", or the name of another user of the file */
@@ -190,7 +190,8 @@ compare(const struct files *files, char *err)
 }
 
 int
-files_check(const struct port *ports, unsigned int nr, const char *stats_json, char *err)
+files_check(const struct port *ports, unsigned int nr, const char *traffic, const char *stats_json,
+		char *err)
 {
 	struct files files = { .ports = ports, .nr_ports = nr };
 	char who[PORT_NAME_MAX + 8];
@@ -212,6 +213,8 @@ files_check(const struct port *ports, unsigned int nr, const char *stats_json, c
 		if (ports[i].spec.pcap_in != NULL)
 			add_input(&files, who, "replays", ports[i].spec.pcap_in);
 	}
+	if (traffic != NULL)
+		add_input(&files, "--traffic", "reads", traffic);
 	add_std(&files, "standard input", STDIN_FILENO);
 	add_std(&files, "standard output", STDOUT_FILENO);
 	add_std(&files, "standard error", STDERR_FILENO);

@@ -16,12 +16,14 @@
  * else, nor the socket of a port. Files are compared by device and inode, whatever their names;
  * none of them is changed.
  *
+ * @param traffic       file of --traffic, or NULL
  * @param stats_json    or NULL
  * @param[out] err      one line, SPEC_ERR_LEN bytes
  * @retval 0        all is well
  * @retval -EINVAL  two are one file
  * @retval -EIO     one cannot be written
  */
-int files_check(const struct port *ports, unsigned int nr, const char *stats_json, char *err);
+int files_check(const struct port *ports, unsigned int nr, const char *traffic,
+		const char *stats_json, char *err);
 
 #endif /* FILES_H */

@@ -17,6 +17,7 @@
  *    poller.c       polling threads
  *    files.c        check of the files that the command line names
  *    port_limits.c  shares of the process limits for each port
+ *    generator.c    flows of --traffic for the ports with wire=gen
  *    port_spec.c    parsing of --port and --cores
  *    file_keeper.c  the process that changes files for the daemon
  *    front.c        the process that the user starts, and that forks the daemon
@@ -91,6 +92,7 @@
 #include "file_keeper.h"
 #include "files.h"
 #include "front.h"
+#include "generator.h"
 #include "port_limits.h"
 #include "log.h"
 #include "output_file.h"
@@ -114,6 +116,8 @@ struct options {
 	unsigned int cores[CORES_MAX];
 	unsigned int nr_cores; /* 0: one thread, not pinned */
 	bool free_cores;       /* there are other cores besides those */
+	const char *traffic_path;
+	struct traffic *traffic; /* NULL: there is no --traffic */
 	const char *stats_json;
 	struct output_file stats;
 	bool stats_failed; /* at least once */
@@ -164,7 +168,9 @@ help(void)
 "                   a capture that records the frames that the port sends. IN is pcap or pcapng,\n"
 "                   plain or compressed with gzip; the replay ignores time stamps. OUT is pcapng\n"
 "                   if its name ends in .pcapng, else pcap. Neither name may contain ':' or ','.\n"
-"  start=WHEN       time at which the replay of a capture begins. MS, 0 to 600000: once the port\n"
+"    gen            the flows of --traffic: frames that the daemon generates, and the check of\n"
+"                   the frames that the port sends\n"
+"  start=WHEN       time at which a replay or a generator begins. MS, 0 to 600000: once the port\n"
 "                   receives and the process of the driver has accessed no register but tails,\n"
 "                   interrupts and statistics for that many milliseconds (default 750), and at\n"
 "                   the latest 10 s after it. signal: when SIGRTMIN has come and the port\n"
@@ -176,6 +182,8 @@ help(void)
 "                     not pinned. A thread is busy as long as a driver is attached. All other\n"
 "                     threads stay off these cores if the process may run on others; otherwise\n"
 "                     the threads of a port run on the cores that poll the port.\n"
+"  --traffic FILE     flows of the ports with wire=gen, as JSON of the Open Traffic Generator\n"
+"                     model. The location of a port in the file is the NAME of a --port.\n"
 "  --stats-json FILE  write statistics at exit (-: to standard output, after the line 'ready')\n"
 "  --sandbox=on|log|off\n"
 "                     rights of the daemon once it is ready. on, the default: the daemon is\n"
@@ -194,7 +202,8 @@ help(void)
 "  SIGUSR1          write the statistics as text to standard error\n"
 "  SIGUSR2          write the file of --stats-json now (it is replaced as a whole), and begin\n"
 "                   another interval for longest_gap_ns; all other numbers are since the start\n"
-"  SIGRTMIN         begin the replays that wait for it (start=signal): kill -s RTMIN PID\n"
+"  SIGRTMIN         begin the replays and generators that wait for it (start=signal):\n"
+"                   kill -s RTMIN PID\n"
 "\n"
 "Exit status: 0 success, 1 something failed, 2 wrong arguments.");
 	/* clang-format on */
@@ -292,7 +301,27 @@ check_files(const struct options *opt)
 {
 	const char *stats = opt->stats.fd == STDOUT_FILENO ? NULL : opt->stats_json;
 	char err[SPEC_ERR_LEN];
-	int ret = files_check(opt->ports, opt->nr_ports, stats, err);
+	int ret = files_check(opt->ports, opt->nr_ports, opt->traffic_path, stats, err);
+
+	if (ret != 0)
+		warnx("%s", err);
+	return ret == 0 ? 0 : ret == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
+}
+
+static int
+set_traffic(struct options *opt, const char *path)
+{
+	if (opt->traffic_path != NULL)
+		return usage_error("--traffic is given twice: one file has the flows of all ports");
+	opt->traffic_path = path;
+	return 0;
+}
+
+static int
+load_traffic(struct options *opt)
+{
+	char err[SPEC_ERR_LEN];
+	int ret = generator_load(opt->traffic_path, opt->ports, opt->nr_ports, &opt->traffic, err);
 
 	if (ret != 0)
 		warnx("%s", err);
@@ -323,6 +352,7 @@ enum {
 	OPT_CORES,
 	OPT_SANDBOX,
 	OPT_STATS_JSON,
+	OPT_TRAFFIC,
 	OPT_HELP,
 	OPT_VERSION,
 };
@@ -339,6 +369,7 @@ parse_options(int argc, char **argv, struct options *opt, int *status)
 		{ "port", required_argument, NULL, OPT_PORT },
 		{ "cores", required_argument, NULL, OPT_CORES },
 		{ "stats-json", required_argument, NULL, OPT_STATS_JSON },
+		{ "traffic", required_argument, NULL, OPT_TRAFFIC },
 		{ "sandbox", required_argument, NULL, OPT_SANDBOX },
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ "version", no_argument, NULL, OPT_VERSION },
@@ -358,6 +389,9 @@ parse_options(int argc, char **argv, struct options *opt, int *status)
 			break;
 		case OPT_STATS_JSON:
 			*status = set_stats(opt, optarg);
+			break;
+		case OPT_TRAFFIC:
+			*status = set_traffic(opt, optarg);
 			break;
 		case OPT_SANDBOX:
 			*status = set_sandbox(opt, optarg);
@@ -383,6 +417,8 @@ parse_options(int argc, char **argv, struct options *opt, int *status)
 		*status = check_ports(opt);
 	if (*status == 0)
 		*status = check_files(opt);
+	if (*status == 0)
+		*status = load_traffic(opt);
 	return *status == 0 ? 0 : -1;
 }
 
@@ -622,6 +658,7 @@ main(int argc, char **argv)
 	for (i = 0; i < opt.nr_ports; i++)
 		port_spec_free(&opt.ports[i].spec);
 	free(opt.ports);
+	traffic_free(opt.traffic);
 	output_file_close(&opt.stats);
 	front_report(status);
 	return status;

@@ -18,6 +18,9 @@ open_far_ends(struct port *port, char *err)
 		return wire_tap_open(spec->ifname, &port->far_src, &port->far_sink, err);
 	if (spec->wire == WIRE_PCAP)
 		return wire_pcap_open_source(spec->pcap_in, &port->far_src, err);
+	if (spec->wire == WIRE_GEN)
+		return wire_gen_open(port->traffic, port->traffic_port, &port->far_src,
+				&port->far_sink, err);
 	return 0;
 }
 
@@ -109,6 +112,8 @@ connect_out(struct port *ports, struct port *port, char *err)
 	} else if (port->far_sink != NULL) {
 		sink = port->far_sink;
 		port->far_sink = NULL;
+		if (spec->wire == WIRE_GEN)
+			port->gen_sink = sink;
 		ret = 0;
 	} else {
 		ret = wire_null_open(&sink, err);
@@ -149,6 +154,8 @@ connect_in(struct port *ports, struct port *port, char *err)
 		return -ENOMEM;
 	if (spec->wire == WIRE_PCAP)
 		port->replay = src;
+	if (spec->wire == WIRE_GEN)
+		port->gen_src = src;
 	wire_dir_set_quiet(port->in, spec->start_ms * 1000000ULL);
 	if (spec->start_on_signal)
 		wire_dir_set_on_demand(port->in);
@@ -212,7 +219,8 @@ ports_close_wires(struct port *ports, unsigned int nr, struct poller *const *pol
 		if (port->far_sink != NULL)
 			port->far_sink->close(port->far_sink);
 		port->out = port->in = NULL;
-		port->replay = NULL;
+		port->replay = port->gen_src = NULL;
+		port->gen_sink = NULL;
 		port->far_src = NULL;
 		port->far_sink = NULL;
 		port->in_owned = false;

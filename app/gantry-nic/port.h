@@ -15,17 +15,25 @@
 #include "m82576.h"
 #include "poller.h"
 #include "port_spec.h"
+#include "traffic.h"
 #include "wire.h"
 
 struct port {
 	struct port_spec spec;
 	struct m82576 *dev;
 
-	/* Far end of a tap or pcap wire, until directions own it. */
+	/* wire=gen: the flows, and this port's number among them. */
+	const struct traffic *traffic;
+	unsigned int traffic_port;
+
+	/* Far end of a tap, pcap or gen wire, until directions own it. */
 	struct wire_source *far_src;
 	struct wire_sink *far_sink;
 
 	const struct wire_source *replay; /* pcap wire: source of the replay, owned by in */
+	/* gen wire: both ends, owned by in and out. */
+	const struct wire_source *gen_src;
+	const struct wire_sink *gen_sink;
 
 	struct wire_dir *out; /* frames that the device sends; always there, owned */
 	struct wire_dir *in;  /* frames that it receives; NULL: wire=none */
@@ -56,7 +64,7 @@ void ports_spread(struct port *ports, unsigned int nr, struct poller **pollers,
 /* Keep the threads of each port's device on the cores that poll the port. */
 void ports_keep_to_cores(struct port *ports, unsigned int nr, struct poller *const *pollers,
 		unsigned int nr_pollers);
-/* Start the replays that wait for it (start=signal). */
+/* Start the replays and the generators that wait for it (start=signal). */
 void ports_start(struct port *ports, unsigned int nr);
 /* @return the number of directions */
 unsigned int ports_directions(const struct port *ports, unsigned int nr);

@@ -173,7 +173,12 @@ good_ifname(const char *name)
 static int
 parse_wire(const struct key *key, char *text, struct port_spec *spec, char *err)
 {
+	static const struct {
+		const char *name;
+		enum wire_kind wire;
+	} plain[] = { { "none", WIRE_NONE }, { "loop", WIRE_LOOP }, { "gen", WIRE_GEN } };
 	char *arg = strchr(text, ':');
+	unsigned int i;
 	char *out;
 
 	spec->wire_text = strdup(text);
@@ -181,10 +186,12 @@ parse_wire(const struct key *key, char *text, struct port_spec *spec, char *err)
 		return bad(err, "out of memory");
 	if (arg != NULL)
 		*arg++ = '\0';
-	if (strcmp(text, "none") == 0 || strcmp(text, "loop") == 0) {
+	for (i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+		if (strcmp(text, plain[i].name) != 0)
+			continue;
 		if (arg != NULL)
 			return bad(err, "wire=%s takes no argument", text);
-		spec->wire = text[0] == 'n' ? WIRE_NONE : WIRE_LOOP;
+		spec->wire = plain[i].wire;
 		return 0;
 	}
 	if (strcmp(text, "pair") == 0) {
@@ -219,7 +226,7 @@ parse_wire(const struct key *key, char *text, struct port_spec *spec, char *err)
 		spec->pcap_out = out;
 		return 0;
 	}
-	return bad(err, "wire '%.40s': expected loop, pair:NAME, tap:IFNAME, pcap:IN[:OUT] or none",
+	return bad(err, "wire '%.40s': expected loop, pair:NAME, tap:IFNAME, pcap:IN[:OUT], gen or none",
 			text);
 }
 
@@ -313,8 +320,10 @@ parse_all(char *text, struct port_spec *spec, char *err)
 			return ret;
 		}
 	}
-	if (spec->start_given && spec->wire != WIRE_PCAP)
-		return bad(err, "port %s: start=%s is for a replay: give wire=pcap:IN[:OUT]",
+	if (spec->start_given && spec->wire != WIRE_PCAP && spec->wire != WIRE_GEN)
+		return bad(err,
+				"port %s: start=%s is for a replay or a generator: give "
+				"wire=pcap:IN[:OUT] or wire=gen",
 				spec->name, spec->start_on_signal ? "signal" : "MS");
 	if (spec->socket == NULL)
 		return bad(err, "port %s: needs a socket to serve: %s:socket=PATH", spec->name,

@@ -41,6 +41,7 @@ enum wire_kind {
 	WIRE_PAIR,
 	WIRE_TAP,
 	WIRE_PCAP,
+	WIRE_GEN,
 };
 
 struct port_spec {
@@ -53,9 +54,9 @@ struct port_spec {
 	unsigned int addr_bits;  /* number of bus address bits that the device drives */
 	unsigned int max_maps, max_fds, max_mem_mib; /* 0: not given; see port_limits.h */
 	bool no_page_table;                          /* the server offers no I/O page table */
-	/* PCAP: ms for which the driver must not access its registers. */
+	/* PCAP, GEN: ms for which the driver must not access its registers. */
 	unsigned int start_ms;
-	bool start_on_signal; /* PCAP: the replay waits for a signal instead */
+	bool start_on_signal; /* PCAP, GEN: the frames wait for a signal instead */
 	bool speed_given, start_given;
 	enum wire_kind wire;
 	/* As in the arguments, e.g. "pair:b"; NULL: not given; owned. */

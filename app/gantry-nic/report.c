@@ -10,6 +10,7 @@
 
 #include "log.h"
 #include "report.h"
+#include "report_flows.h"
 
 /*
  * Both reports are made from the tables below. A new counter is a row: its member, which is also
@@ -238,6 +239,7 @@ port_json(const struct port *ports, const struct port *port, uint64_t now, uint6
 	json_object_set_new(o, "tx", direction_json(port->out, now, started));
 	json_object_set_new(o, "rx", direction_json(port->in, now, started));
 	json_object_set_new(o, "replay", replay_json(port->replay));
+	json_object_set_new(o, "strays", report_strays_json(port));
 	return o;
 }
 
@@ -255,6 +257,7 @@ report_json(struct output_file *out, const struct port *ports, unsigned int nr, 
 	for (i = 0; i < nr; i++)
 		json_array_append_new(array, port_json(ports, &ports[i], now, started));
 	json_object_set_new(root, "ports", array);
+	json_object_set_new(root, "flows", report_flows_json(ports, nr));
 	for (i = 0; i < nr; i++) {
 		wire_dir_new_interval(ports[i].out);
 		if (ports[i].in_owned)
@@ -321,6 +324,7 @@ report_text(FILE *out, const struct port *ports, unsigned int nr, uint64_t start
 		direction_text(out, "wire in: ", port->in, now);
 		replay_text(out, port->replay);
 	}
+	report_flows_text(out, ports, nr);
 	fflush(out);
 	funlockfile(out);
 }

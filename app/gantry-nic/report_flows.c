@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+#include <inttypes.h>
+
+#include "report_flows.h"
+
+#define LOAD(var) __atomic_load_n(&(var), __ATOMIC_RELAXED)
+
+/* What became of the frames of one flow. */
+struct result {
+	const struct traffic_flow *flow;
+	const struct port *sender;
+	struct wire_gen_stats tx;
+	uint64_t arrived; /* different frames, at all ports */
+	uint64_t lost;
+	uint64_t duplicated, reordered, corrupted; /* at all ports */
+};
+
+/* Return the flows; NULL: there are none. */
+static const struct traffic *
+flows_of(const struct port *ports, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (ports[i].traffic != NULL)
+			return ports[i].traffic;
+	return NULL;
+}
+
+static const struct port *
+port_of(const struct port *ports, unsigned int nr, unsigned int traffic_port)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (ports[i].traffic != NULL && ports[i].traffic_port == traffic_port)
+			return &ports[i];
+	return NULL; /* not reached: generator_load() found a port for each */
+}
+
+/* Return what a port received of a flow; NULL: it is not to receive it. */
+static const struct traffic_rx *
+received(const struct port *port, const struct traffic_flow *f)
+{
+	if (port->gen_sink == NULL)
+		return NULL;
+	return traffic_received(wire_gen_receiver(port->gen_sink), f->number);
+}
+
+static void
+get_result(const struct port *ports, unsigned int nr, const struct traffic_flow *f,
+		struct result *r)
+{
+	const struct traffic_rx *rx;
+	unsigned int i;
+
+	*r = (struct result){ .flow = f, .sender = port_of(ports, nr, f->tx_port) };
+	if (r->sender != NULL && r->sender->gen_src != NULL)
+		wire_gen_get_stats(r->sender->gen_src, f->number, &r->tx);
+	for (i = 0; i < nr; i++) {
+		rx = received(&ports[i], f);
+		if (rx == NULL)
+			continue;
+		r->duplicated += LOAD(rx->duplicated);
+		r->reordered += LOAD(rx->reordered);
+		r->corrupted += LOAD(rx->corrupted);
+		r->arrived += LOAD(rx->frames) - LOAD(rx->duplicated);
+	}
+	r->lost = r->tx.frames > r->arrived ? r->tx.frames - r->arrived : 0;
+}
+
+static const char *
+state(const struct wire_gen_stats *tx)
+{
+	return !tx->started ? "waiting" : tx->ended ? "stopped" : "started";
+}
+
+static void
+set(json_t *o, const char *key, uint64_t value)
+{
+	json_object_set_new(o, key, json_integer((json_int_t)value));
+}
+
+/* Report a histogram; null: it is empty. */
+static json_t *
+latency_json(const struct traffic_hist *h)
+{
+	static const struct {
+		const char *name;
+		double part;
+	} quantiles[] = { { "p50", 0.5 }, { "p99", 0.99 }, { "p99.9", 0.999 },
+		{ "p99.99", 0.9999 } };
+	const uint64_t count = LOAD(h->count);
+	json_t *o;
+	unsigned int i;
+
+	if (count == 0)
+		return json_null();
+	o = json_object();
+	set(o, "min", LOAD(h->min));
+	set(o, "mean", LOAD(h->sum) / count);
+	for (i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
+		set(o, quantiles[i].name, traffic_hist_quantile(h, quantiles[i].part));
+	set(o, "max", LOAD(h->max));
+	return o;
+}
+
+static json_t *
+rx_json(const struct port *port, const struct traffic_flow *f, const struct traffic_rx *rx)
+{
+	const uint64_t count = LOAD(rx->latency.count);
+	json_t *o = json_object();
+
+	json_object_set_new(o, "port", json_string(port->spec.name));
+	set(o, "frames", LOAD(rx->frames));
+	set(o, "bytes", LOAD(rx->bytes_fcs));
+	set(o, "duplicated", LOAD(rx->duplicated));
+	set(o, "reordered", LOAD(rx->reordered));
+	set(o, "reordering_extent_max", LOAD(rx->extent_max));
+	set(o, "too_late", LOAD(rx->too_late));
+	set(o, "corrupted", LOAD(rx->corrupted));
+	if (f->latency) {
+		json_object_set_new(o, "latency_ns", latency_json(&rx->latency));
+		if (count > 1)
+			set(o, "jitter_ns", LOAD(rx->jitter_sum) / (count - 1));
+	}
+	return o;
+}
+
+json_t *
+report_flows_json(const struct port *ports, unsigned int nr)
+{
+	const struct traffic *t = flows_of(ports, nr);
+	json_t *array = json_array();
+	unsigned int i, j;
+
+	for (i = 0; t != NULL && i < t->nr_flows; i++) {
+		const struct traffic_flow *f = &t->flows[i];
+		json_t *o = json_object(), *rx = json_array();
+		struct result r;
+
+		get_result(ports, nr, f, &r);
+		json_object_set_new(o, "name", json_string(f->name));
+		json_object_set_new(o, "port_tx", json_string(t->ports[f->tx_port].name));
+		json_object_set_new(o, "transmit", json_string(state(&r.tx)));
+		set(o, "frames_tx", r.tx.frames);
+		set(o, "bytes_tx", r.tx.bytes_fcs);
+		set(o, "late_ns", r.tx.late_ns);
+		if (f->stamped) {
+			set(o, "frames_rx", r.arrived);
+			set(o, "lost", r.lost);
+		}
+		for (j = 0; j < nr; j++)
+			if (received(&ports[j], f) != NULL)
+				json_array_append_new(rx,
+						rx_json(&ports[j], f, received(&ports[j], f)));
+		json_object_set_new(o, "rx", rx);
+		json_array_append_new(array, o);
+	}
+	return array;
+}
+
+json_t *
+report_strays_json(const struct port *port)
+{
+	const struct traffic_strays *strays;
+	json_t *o;
+
+	if (port->gen_sink == NULL)
+		return json_null();
+	strays = traffic_strays(wire_gen_receiver(port->gen_sink));
+	o = json_object();
+	set(o, "unknown", LOAD(strays->unknown));
+	set(o, "misdelivered", LOAD(strays->misdelivered));
+	return o;
+}
+
+void
+report_flows_text(FILE *out, const struct port *ports, unsigned int nr)
+{
+	const struct traffic *t = flows_of(ports, nr);
+	unsigned int i;
+
+	for (i = 0; t != NULL && i < t->nr_flows; i++) {
+		const struct traffic_flow *f = &t->flows[i];
+		struct result r;
+
+		get_result(ports, nr, f, &r);
+		fprintf(out, "flow %s: %s, %" PRIu64 " frames sent", f->name, state(&r.tx),
+				r.tx.frames);
+		if (f->stamped)
+			fprintf(out,
+					", %" PRIu64 " received, %" PRIu64 " missing, %" PRIu64
+					" duplicated, %" PRIu64 " reordered, %" PRIu64 " corrupted",
+					r.arrived, r.lost, r.duplicated, r.reordered, r.corrupted);
+		fputc('\n', out);
+	}
+}
