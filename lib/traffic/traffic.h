@@ -88,7 +88,7 @@ struct traffic_fix {
 	uint16_t ip;       /**< SUM_IP4, SUM_IP6: first byte of the IP header */
 	uint8_t proto;     /**< SUM_IP4, SUM_IP6: protocol of the pseudo header */
 	bool zero_is_ones; /**< a checksum of 0 is sent as 0xFFFF (UDP) */
-	bool bad;          /**< the checksum is sent with all bits inverted */
+	bool bad;          /**< the checksum is sent with its lowest bit inverted */
 };
 
 /** How the size of a frame depends on its number. */
@@ -162,7 +162,7 @@ struct traffic_flow {
 	struct traffic_fix *fixes;
 	unsigned int nr_fixes;
 
-	struct traffic_size size;
+	struct traffic_size size; /**< at least those of headers, and of the stamp if stamped */
 	struct traffic_payload payload;
 	struct traffic_rate rate;
 	struct traffic_duration duration;
