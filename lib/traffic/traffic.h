@@ -162,7 +162,7 @@ struct traffic_flow {
 	struct traffic_fix *fixes;
 	unsigned int nr_fixes;
 
-	struct traffic_size size; /**< at least those of headers, and of the stamp if stamped */
+	struct traffic_size size; /**< at least headers_len, plus TRAFFIC_STAMP_LEN if stamped */
 	struct traffic_payload payload;
 	struct traffic_rate rate;
 	struct traffic_duration duration;
