@@ -72,21 +72,37 @@ traffic_pattern_at(const struct traffic_pattern *p, uint64_t n)
 	return value & ~(traffic_value)0 >> (128 - p->bits);
 }
 
-void
-traffic_put_bits(uint8_t *frame, unsigned int bit, unsigned int bits, traffic_value value)
+/* Store the low bits of a value, up to 64, from the last byte of the field to its first one. */
+static void
+put_bits(uint8_t *frame, unsigned int bit, unsigned int bits, uint64_t value)
 {
 	unsigned int end, low, n, mask;
 
-	/* From the last byte of the field to its first one. The field has n bits of the byte. */
 	for (end = bit + bits; end > bit; end -= n) {
 		uint8_t *byte = &frame[(end - 1) / 8];
 
-		low = 7 - (end - 1) % 8; /* bits of the byte behind the field */
-		n = 8 - low < end - bit ? 8 - low : end - bit;
-		mask = ((1u << n) - 1) << low;
-		*byte = (uint8_t)((*byte & ~mask) | ((unsigned int)value << low & mask));
+		if (end % 8 == 0 && end - bit >= 8) {
+			n = 8;
+			*byte = (uint8_t)value;
+		} else {
+			low = 7 - (end - 1) % 8; /* bits of the byte behind the field */
+			n = 8 - low < end - bit ? 8 - low : end - bit;
+			mask = ((1u << n) - 1) << low;
+			*byte = (uint8_t)((*byte & ~mask) | ((unsigned int)value << low & mask));
+		}
 		value >>= n;
 	}
+}
+
+void
+traffic_put_bits(uint8_t *frame, unsigned int bit, unsigned int bits, traffic_value value)
+{
+	if (bits > 64) {
+		put_bits(frame, bit, bits - 64, (uint64_t)(value >> 64));
+		bit += bits - 64;
+		bits = 64;
+	}
+	put_bits(frame, bit, bits, (uint64_t)value);
 }
 
 /* Return the number of sizes of a counter. */
