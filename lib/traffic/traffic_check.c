@@ -28,7 +28,8 @@
  *
  * arrived[] has a bit for each number; passed[] is valid for those that did not arrive. Both are
  * indexed by the number modulo WINDOW. All zeros describe the window before a flow's first frame:
- * none arrived, and arrival 0 will pass them all. A gap writes at most WINDOW entries.
+ * none arrived, and arrival 0 will pass them all. A gap writes one entry for each missing number,
+ * but at most WINDOW.
  *
  * A frame in order with an intact payload touches one word of arrived[], and nothing of passed[].
  */
@@ -39,7 +40,7 @@
 #include "traffic_count.h"
 
 #define WINDOW    16384
-#define WIRE_GAP  12 /* bytes of TRAFFIC_WIRE_OVERHEAD that are no part of a frame */
+#define WIRE_GAP  12 /* bytes of TRAFFIC_WIRE_OVERHEAD behind the last bit */
 #define TIME_BITS 40 /* of a stamp */
 
 /* One flow that the port is to receive. The receiving thread alone accesses all behind rx. */

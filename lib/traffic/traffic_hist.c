@@ -5,9 +5,9 @@
 /*
  * Histogram of times.
  *
- * The width of a bucket is a power of two, 2^shift. Each width has 128 buckets, for the values that
- * are 128 to 255 times as large; so no bucket is wider than 1/128 of its values. The narrowest
- * width, 1, also has the buckets for 0 to 127:
+ * The width of a bucket is a power of two, 2^shift. Each width has 128 buckets, for the values from
+ * 128 to 256 times the width; so no bucket is wider than 1/128 of its values. The narrowest width,
+ * 1, also has the buckets for 0 to 127:
  *
  *     values       0 .. 127   128 .. 255   256 .. 511   512 .. 1023   ...   2^39 .. 2^40 - 1
  *     width            1          1            2            4         ...        2^32
