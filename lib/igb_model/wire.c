@@ -32,6 +32,12 @@
  *   time: a wire that was idle for a second does not send a second's worth of frames at once when
  *   they come.
  *
+ * TIMED SOURCES. The frame of a timed source starts at next_free or when it is due, whichever is
+ * later, if this is not later than now. When the thread polled has no influence. A frame that was
+ * due longer than the lag ago starts at now - lag or later, and the source puts off the frames
+ * behind it. The wire counts its own lost time as stalled, as above. If the wire is full, because
+ * flows have a higher rate, no wire time is lost: only the source counts.
+ *
  * A frame is handed over when its first bit leaves, not when its last one arrives. The latency over
  * a wire is therefore short by the frame's own time on it; the rate is exact. The wire holds no
  * frame back, so that it copies none.
@@ -75,7 +81,7 @@ struct wire_dir {
 	uint32_t rem;       /* next_free is rem / mbps ns later than its value */
 	uint64_t next_free; /* monotonic, ns */
 	uint64_t lag;       /* maximum by which next_free may be behind now, ns */
-	bool backlog;       /* frames were waiting at the last poll */
+	bool backlog;       /* frames were waiting at the last poll, or the source is timed */
 
 	uint64_t (*clock)(void); /* for POLL_NS; NULL: no limit */
 	uint64_t check_begin;    /* when this poll began */
@@ -83,6 +89,7 @@ struct wire_dir {
 	unsigned int stride;     /* maximum cost of a chunk, in frames and in KiB */
 
 	uint32_t carrier; /* of the source, as the sink knows it; 0: nothing was passed */
+	bool timed;       /* the source is a timed one */
 
 	/* For a patient source: */
 	bool hush;      /* it has not started yet */
@@ -119,11 +126,14 @@ struct wire_dir {
  * Set the speed and its reciprocal, which divides each t below 2^31 exactly: inverse exceeds
  * 2^shift / mbps by less than 1, so that t * inverse exceeds 2^shift * t / mbps by less than 2^31.
  * Up to the next whole quotient there is at least 2^shift / mbps, which is not less than 2^31.
+ * Report the speed to the sink.
  */
 static void
 set_speed(struct wire_dir *dir, uint32_t mbps)
 {
 	dir->mbps = mbps;
+	if (dir->sink->pace != NULL)
+		dir->sink->pace(dir->sink, mbps);
 	if (mbps == 0)
 		return;
 	dir->shift = 62 - (unsigned int)__builtin_clz(mbps);
@@ -146,6 +156,7 @@ wire_dir_new(struct wire_source *src, struct wire_sink *sink, unsigned int speed
 	dir->lag = WIRE_LAG_NS;
 	dir->quiet = WIRE_QUIET_NS;
 	dir->stride = WIRE_BURST;
+	dir->timed = src->due != NULL;
 	dir->hush = src->patient && sink->listening != NULL;
 	if (sink->takes_rest && src->allow_rest != NULL)
 		src->allow_rest(src);
@@ -415,6 +426,86 @@ poll_unpaced(struct wire_dir *dir, uint64_t now)
 	return n;
 }
 
+/* Return when the next frame of a timed source starts; UINT64_MAX: there is none. */
+static inline uint64_t
+timed_start(const struct wire_dir *dir)
+{
+	uint64_t due = dir->src->due(dir->src);
+
+	return due > dir->next_free ? due : dir->next_free;
+}
+
+/*
+ * Make the frames of a timed source that start by now, in chunk[].
+ *
+ * @param n         maximum number
+ * @param[out] at   when each of them starts
+ * @param[out] sum  their bytes
+ * @return their number
+ */
+static unsigned int
+make_timed(struct wire_dir *dir, uint64_t now, unsigned int n, uint64_t *at, uint32_t *sum)
+{
+	const uint32_t most = dir->stride * 1024;
+	struct wire_source *src = dir->src;
+	unsigned int i = 0;
+	uint64_t start;
+
+	*sum = 0;
+	n = n < dir->stride ? n : dir->stride;
+	while (i < n && *sum <= most) {
+		start = timed_start(dir);
+		if (start > now || (i != 0 && start - at[0] > WIRE_CHUNK_NS))
+			break;
+		if (!src->make(src, start, i, &dir->chunk[i]))
+			continue;
+		if (dir->next_free < start) {
+			dir->next_free = start;
+			dir->rem = 0;
+		}
+		at[i] = start;
+		if (dir->chunk[i].len < WIRE_FRAME_MIN)
+			pad(dir, i);
+		occupy(dir, dir->chunk[i].len);
+		*sum += dir->chunk[i].len;
+		i++;
+	}
+	return i;
+}
+
+static unsigned int
+poll_timed(struct wire_dir *dir, uint64_t now)
+{
+	GANTRY_UNINITIALIZED uint64_t at[WIRE_BURST];
+	uint64_t sum = 0, start;
+	unsigned int n = 0, got;
+	uint32_t bytes;
+
+	dir->src->begin(dir->src, now, dir->lag, dir->mbps);
+	if (dir->mbps == 0)
+		return poll_unpaced(dir, now);
+	start = timed_start(dir);
+	if (start < now && now - start > dir->lag) {
+		if (dir->backlog)
+			POST_ADD(dir->stalled_ns, now - start - dir->lag);
+		dir->next_free = now - dir->lag;
+		dir->rem = 0;
+	}
+	while (n < WIRE_BURST) {
+		got = make_timed(dir, now, WIRE_BURST - n, at, &bytes);
+		if (got == 0)
+			break;
+		put(dir, at, 0, got, false);
+		sum += bytes;
+		n += got;
+		if (time_is_up(dir, got, bytes))
+			break;
+	}
+	dir->backlog = true;
+	account(dir, n, sum);
+	return n;
+}
+
 /* Pass the source's carrier on, including a loss that is over already. */
 static inline void
 follow_carrier(struct wire_dir *dir)
@@ -498,6 +589,15 @@ still_hushed(struct wire_dir *dir, uint64_t now)
 	return false;
 }
 
+/* Move the frames whose time has come. Return their number. */
+static inline unsigned int
+move(struct wire_dir *dir, uint64_t now)
+{
+	if (__builtin_expect(dir->timed, 0))
+		return poll_timed(dir, now);
+	return dir->mbps != 0 ? poll_paced(dir, now) : poll_unpaced(dir, now);
+}
+
 unsigned int
 wire_dir_poll(struct wire_dir *dir, uint64_t now)
 {
@@ -509,7 +609,7 @@ wire_dir_poll(struct wire_dir *dir, uint64_t now)
 	dir->check_begin = now;
 	dir->check_cost = 0;
 	if (!dir->hush || !still_hushed(dir, now))
-		n = dir->mbps != 0 ? poll_paced(dir, now) : poll_unpaced(dir, now);
+		n = move(dir, now);
 	flush(dir);
 	return n;
 }

@@ -14,6 +14,7 @@
  *     pair        A's transmitter -> B's receiver,   B's -> A's
  *     tap         A's transmitter -> the TAP,        the TAP -> A's receiver
  *     pcap        A's transmitter -> a capture file, a capture file -> A's receiver
+ *     gen         A's transmitter -> the checks of flows, generated flows -> A's receiver
  *     none        A's transmitter -> nothing
  *
  * A direction carries more than frames: the transceiver at its source signals or does not, and the
@@ -25,6 +26,11 @@
  *
  * Frames pass in chunks, so that both ends pay for what does not depend on a frame once for several
  * of them. A chunk has the frames whose time has come, and no others.
+ *
+ * A timed source (wire=gen) decides itself when each frame starts. The wire then only keeps frames
+ * from overlapping:
+ *
+ *     struct wire_dir:  source --due()--> clock (next_free) --make(at)--> source --frame--> put()
  *
  * A direction belongs to exactly one polling thread, which calls wire_dir_poll() repeatedly. The
  * two directions of a cable may belong to two threads. Any thread may read statistics.
@@ -75,6 +81,8 @@ extern "C" {
 #define WIRE_ERR_LEN 256
 
 struct wire_sink;
+struct traffic;
+struct traffic_receiver;
 
 /** A source of frames. Only the thread of the direction calls these, except close(). */
 struct wire_source {
@@ -127,6 +135,30 @@ struct wire_source {
 	 * NULL if allow_rest() is not.
 	 */
 	void (*gather)(struct wire_source *src, struct m82576_frame *frames, unsigned int n);
+	/*
+	 * A timed source has the next three functions, and the others have none of them. The wire
+	 * calls next() of a timed source only if the wire has no speed.
+	 */
+	/**
+	 * Begin a poll. Called before the first due(), and in each poll before any other function.
+	 *
+	 * @param now   monotonic time, ns
+	 * @param lag   the source puts a frame off that was due more than this before now, in ns
+	 * @param mbps  speed of the wire, Mb/s; 0: no limit
+	 */
+	void (*begin)(struct wire_source *src, uint64_t now, uint64_t lag, unsigned int mbps);
+	/** Return when the next frame is due, monotonic, ns; UINT64_MAX: there is none. */
+	uint64_t (*due)(struct wire_source *src);
+	/**
+	 * Make that frame.
+	 *
+	 * @param at          when its first bit is on the wire
+	 * @param slot        less than WIRE_BURST. The frame is valid until its slot has another
+	 * @param[out] frame  the frame
+	 * @return false: at this time it is no longer sent. The next due() is about another frame
+	 */
+	bool (*make)(struct wire_source *src, uint64_t at, unsigned int slot,
+			struct m82576_frame *frame);
 	/** Free the source. */
 	void (*close)(struct wire_source *src);
 	/** A source that starts by itself (a capture) waits until the sink listens. */
@@ -168,6 +200,11 @@ struct wire_sink {
 	void (*partner)(struct wire_sink *sink, uint32_t able);
 	/** As in struct wire_source. */
 	unsigned int (*speed)(const struct wire_sink *sink);
+	/**
+	 * The wire has another speed, in Mb/s; 0: no limit. Called before the first frame, and with
+	 * each change. NULL: the sink does not need it.
+	 */
+	void (*pace)(struct wire_sink *sink, unsigned int mbps);
 	/** Return when the listener last changed its set-up, monotonic, ns. NULL: never. */
 	uint64_t (*busy_at)(struct wire_sink *sink);
 	/** Return the number of frames that the sink has lost. Any thread. NULL: none. */
@@ -319,6 +356,40 @@ int wire_pcap_open_sink(const char *path, struct wire_sink **sink, char *err);
  * thread.
  */
 unsigned int wire_pcap_failures(void);
+
+/** Frames of one flow that a generator sent. */
+struct wire_gen_stats {
+	uint64_t frames;
+	uint64_t bytes_fcs; /**< bytes of those, with FCS */
+	uint64_t late_ns; /**< time by which frames were put off for good: stalls, or a full wire */
+	uint64_t first_ns; /**< when the first bit of the first frame was on the wire, monotonic */
+	uint64_t last_ns;  /**< likewise, of the last frame so far */
+	bool started;      /**< the time of the flow has begun */
+	bool ended;        /**< the flow sends no more frames */
+};
+
+/**
+ * Open the generator and the receiver of one port (wire_gen.c). The source sends the flows whose
+ * tx_port it is; the sink checks the frames that the application sends.
+ *
+ * @param t     the flows, which must exist until source and sink are closed
+ * @param port  number of the port in @p t
+ */
+int wire_gen_open(const struct traffic *t, unsigned int port, struct wire_source **src,
+		struct wire_sink **sink, char *err);
+/**
+ * Get the counters of one flow. Any thread.
+ *
+ * @param src         from wire_gen_open(), not closed yet
+ * @param flow        number of the flow
+ * @param[out] stats  the counters; zeros if the source does not send this flow
+ */
+void wire_gen_get_stats(const struct wire_source *src, unsigned int flow,
+		struct wire_gen_stats *stats);
+/** Return what checks the frames of a sink from wire_gen_open(), which owns it. Any thread. */
+const struct traffic_receiver *wire_gen_receiver(const struct wire_sink *sink);
+/** Return the number of frames with a bad FCS, which the sink does not check. Any thread. */
+uint64_t wire_gen_bad_fcs(const struct wire_sink *sink);
 
 #ifdef __cplusplus
 }
