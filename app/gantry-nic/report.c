@@ -257,7 +257,7 @@ report_json(struct output_file *out, const struct port *ports, unsigned int nr, 
 	for (i = 0; i < nr; i++)
 		json_array_append_new(array, port_json(ports, &ports[i], now, started));
 	json_object_set_new(root, "ports", array);
-	json_object_set_new(root, "flows", report_flows_json(ports, nr));
+	json_object_set_new(root, "flows", report_flows_json(ports, nr, started));
 	for (i = 0; i < nr; i++) {
 		wire_dir_new_interval(ports[i].out);
 		if (ports[i].in_owned)

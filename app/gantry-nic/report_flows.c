@@ -108,8 +108,16 @@ latency_json(const struct traffic_hist *h)
 	return o;
 }
 
+/* Return a time since the start of the daemon; 0: there is none yet. */
+static uint64_t
+since(uint64_t ns, uint64_t started)
+{
+	return ns > started ? ns - started : 0;
+}
+
 static json_t *
-rx_json(const struct port *port, const struct traffic_flow *f, const struct traffic_rx *rx)
+rx_json(const struct port *port, const struct traffic_flow *f, const struct traffic_rx *rx,
+		uint64_t started)
 {
 	const uint64_t count = LOAD(rx->latency.count);
 	json_t *o = json_object();
@@ -122,6 +130,10 @@ rx_json(const struct port *port, const struct traffic_flow *f, const struct traf
 	set(o, "reordering_extent_max", LOAD(rx->extent_max));
 	set(o, "too_late", LOAD(rx->too_late));
 	set(o, "corrupted", LOAD(rx->corrupted));
+	if (f->timestamps) {
+		set(o, "first_ns", since(LOAD(rx->first_ns), started));
+		set(o, "last_ns", since(LOAD(rx->last_ns), started));
+	}
 	if (f->latency) {
 		json_object_set_new(o, "latency_ns", latency_json(&rx->latency));
 		if (count > 1)
@@ -131,7 +143,7 @@ rx_json(const struct port *port, const struct traffic_flow *f, const struct traf
 }
 
 json_t *
-report_flows_json(const struct port *ports, unsigned int nr)
+report_flows_json(const struct port *ports, unsigned int nr, uint64_t started)
 {
 	const struct traffic *t = flows_of(ports, nr);
 	json_t *array = json_array();
@@ -149,14 +161,20 @@ report_flows_json(const struct port *ports, unsigned int nr)
 		set(o, "frames_tx", r.tx.frames);
 		set(o, "bytes_tx", r.tx.bytes_fcs);
 		set(o, "late_ns", r.tx.late_ns);
+		if (f->timestamps) {
+			set(o, "first_ns", since(r.tx.first_ns, started));
+			set(o, "last_ns", since(r.tx.last_ns, started));
+		}
 		if (f->stamped) {
 			set(o, "frames_rx", r.arrived);
 			set(o, "lost", r.lost);
 		}
-		for (j = 0; j < nr; j++)
-			if (received(&ports[j], f) != NULL)
-				json_array_append_new(rx,
-						rx_json(&ports[j], f, received(&ports[j], f)));
+		for (j = 0; j < nr; j++) {
+			const struct traffic_rx *got = received(&ports[j], f);
+
+			if (got != NULL)
+				json_array_append_new(rx, rx_json(&ports[j], f, got, started));
+		}
 		json_object_set_new(o, "rx", rx);
 		json_array_append_new(array, o);
 	}
@@ -175,6 +193,7 @@ report_strays_json(const struct port *port)
 	o = json_object();
 	set(o, "unknown", LOAD(strays->unknown));
 	set(o, "misdelivered", LOAD(strays->misdelivered));
+	set(o, "bad_fcs", wire_gen_bad_fcs(port->gen_sink));
 	return o;
 }
 

@@ -14,8 +14,12 @@
 
 #include "port.h"
 
-/* Return the results of all flows, in the order of the file. Without flows the array is empty. */
-json_t *report_flows_json(const struct port *ports, unsigned int nr);
+/*
+ * Return the results of all flows, in the order of the file. Without flows the array is empty.
+ *
+ * @param started  poller_now() at the start, ns
+ */
+json_t *report_flows_json(const struct port *ports, unsigned int nr, uint64_t started);
 /* Return the frames that a port received and that belong to no flow of its; NULL: no generator. */
 json_t *report_strays_json(const struct port *port);
 /* Print a line for each flow. */

@@ -237,15 +237,19 @@ class Bench(unittest.TestCase):
     def sock(self, name):
         return self.path(name + '.sock')
 
-    def nic_now(self, nic):
-        """Return what the running daemon has counted so far, by port."""
+    def nic_report(self, nic):
+        """Return what the running daemon has counted so far."""
         path = self.path('nic.json')
         if os.path.exists(path):
             os.unlink(path)
         nic.signal(signal.SIGUSR2)
         self.wait_until(lambda: os.path.exists(path))
         with open(path) as f:
-            return {p['name']: p for p in json.load(f)['ports']}
+            return json.load(f)
+
+    def nic_now(self, nic):
+        """Return what the running daemon has counted so far, by port."""
+        return {p['name']: p for p in self.nic_report(nic)['ports']}
 
     def wait_client_gone(self, nic, port):
         """Wait until the port has no client and the daemon has released its resources."""

@@ -89,6 +89,10 @@ all_keys_are_parsed(void **state)
 	assert_int_equal(s.wire, WIRE_TAP);
 	assert_string_equal(s.ifname, "tap0");
 	port_spec_free(&s);
+	parse_ok("a:socket=s,wire=gen,start=signal", &s);
+	assert_int_equal(s.wire, WIRE_GEN);
+	assert_true(s.start_on_signal);
+	port_spec_free(&s);
 	parse_ok("a:socket=s,wire=pcap:x", &s);
 	assert_string_equal(s.pcap_in, "x");
 	assert_null(s.pcap_out);
@@ -205,6 +209,7 @@ invalid_port_arguments_are_refused_with_a_hint(void **state)
 	parse_bad("a:socket=x,wire=pcap:i,start=600001", "0 to 600000");
 	parse_bad("a:socket=x,wire=pcap:i,start=soon", "signal, or milliseconds");
 	parse_bad("a:socket=x,wire=pcap:i,start=1,start=signal", "twice");
+	parse_bad("a:socket=x,wire=gen:x", "wire=gen takes no argument");
 	parse_bad("a:socket=x,start=1,wire=loop", "start=MS is for a replay");
 	parse_bad("a:socket=x,start=signal", "start=signal is for a replay");
 	parse_bad("a:socket=x,wire=pcap", "pcap:IN");
