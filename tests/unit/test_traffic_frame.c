@@ -561,6 +561,43 @@ payload_kinds_have_their_bytes(void **state)
 	assert_payload(p, (uint8_t[6]){ 0 }, (uint8_t[6]){ 0 });
 }
 
+/* Flows share the bytes of equal payloads. These differ in one property each. */
+static void
+different_payloads_are_not_shared(void **state)
+{
+	static uint8_t pattern[] = { 1, 2 }, other[] = { 1, 3 };
+	static const struct {
+		struct traffic_payload payload;
+		uint8_t bytes[6];
+	} t[] = {
+		{ { .kind = TRAFFIC_PAYLOAD_BYTES }, { 0, 1, 2, 3, 4, 5 } },
+		{ { .kind = TRAFFIC_PAYLOAD_WORDS }, { 0, 0, 0, 1, 0, 2 } },
+		{ { .kind = TRAFFIC_PAYLOAD_WORDS, .down = true }, { 255, 255, 255, 254, 255, 253 } },
+		{ { .len = 2, .pattern = pattern }, { 1, 2, 0, 0, 0, 0 } },
+		{ { .len = 1, .pattern = pattern }, { 1, 0, 0, 0, 0, 0 } },
+		{ { .len = 2, .pattern = other }, { 1, 3, 0, 0, 0, 0 } },
+		{ { .len = 2, .pattern = pattern, .repeat = true }, { 1, 2, 1, 2, 1, 2 } },
+		{ { .len = 0 }, { 0, 0, 0, 0, 0, 0 } },
+	};
+	unsigned int i, j, k;
+	const uint8_t *frame;
+	uint32_t len;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		for (j = 0; j < ARRAY_SIZE(t); j++) {
+			flows[0] = flows[1] = *flow;
+			flows[0].payload = t[i].payload;
+			flows[1].payload = t[j].payload;
+			start(1);
+			for (k = 0; k < 2; k++) {
+				flows[k].number = k;
+				frame = traffic_frame_make(sender, 0, &flows[k], 0, TIME, &len);
+				assert_memory_equal(frame + sizeof(headers), t[k ? j : i].bytes, 6);
+			}
+		}
+	}
+}
+
 static void
 lengths_follow_the_size(void **state)
 {
@@ -607,7 +644,7 @@ checksums_are_right_for_each_length_and_place(void **state)
 		flow->headers[n] = (uint8_t)random();
 	for (kind = 0; kind < 3; kind++) {
 		for (stamped = 0; stamped < 2; stamped++) {
-			for (odd = 0; odd < 4; odd++) {
+			for (odd = 0; odd < 8; odd++) {
 				flow->stamped = stamped;
 				flow->headers_len = (uint16_t)(80 - odd / 2);
 				fixes[0] = (struct traffic_fix){ .kind = kinds[kind],
@@ -906,7 +943,7 @@ vary_flows(void)
 	flow->size = (struct traffic_size){
 		.kind = TRAFFIC_SIZE_WEIGHTS,
 		.nr = 2,
-		.sizes = { 62, 150 },
+		.sizes = { 210, 62 },
 		.below = { UINT64_C(1) << 31, UINT64_C(1) << 32 },
 	};
 }
@@ -957,6 +994,7 @@ main(void)
 		TEST(frame_has_stated_bytes),
 		TEST(payload_of_unstamped_frame_goes_to_the_end),
 		TEST(payload_kinds_have_their_bytes),
+		TEST(different_payloads_are_not_shared),
 		TEST(lengths_follow_the_size),
 		TEST(checksums_are_right_for_each_length_and_place),
 		TEST(checksum_covers_the_stated_headers),
