@@ -40,12 +40,6 @@ place(const struct traffic *t, unsigned int i, struct port *ports, unsigned int 
 				i, location);
 		return -EINVAL;
 	}
-	if (port->traffic != NULL) {
-		snprintf(err, SPEC_ERR_LEN,
-				"ports[%u].location: '%.40s': ports[%u] has the same location", i,
-				location, port->traffic_port);
-		return -EINVAL;
-	}
 	port->traffic = t;
 	port->traffic_port = i;
 	return 0;

@@ -134,7 +134,7 @@ class Flows(Bench):
                      flows=self.traffic(good))
         self.refused("ports[1].location: 'b': this port has another wire: give it wire=gen", a,
                      b.replace('gen', 'loop'), flows=self.traffic(good))
-        self.refused("ports[1].location: 'a': ports[0] has the same location", a, b,
+        self.refused("another port has this location", a, b,
                      flows=self.traffic(good, locations='aa'))
         self.refused('port b: wire=gen, but no port in the file of --traffic has this location',
                      a, b, flows=self.traffic(flow('f', 'p0', 'p0'), locations='a'))
