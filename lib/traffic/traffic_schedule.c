@@ -31,7 +31,8 @@
  *
  * LIMITS. Parts are computed in 128 bits. The rate is less than 2^51 and the denominator at most
  * 2^62, so that no sum of delays and gaps exceeds them. Only rates that are far above the speed of
- * any wire are affected. A time that does not fit into 64 bits is never: the flow has ended.
+ * any wire are affected. A time that does not fit into 64 bits is never: the flow has ended. No
+ * flow lives for 2^64 - 1 frames or bursts, so that counting down from there is no limit.
  */
 
 #include "traffic.h"
@@ -49,12 +50,13 @@ __extension__ typedef unsigned __int128 parts;
 static uint64_t
 rate_of(const struct traffic_flow *f, unsigned int mbps)
 {
-	uint64_t most = DEN_MAX / (mbps != 0 ? mbps : 1);
+	uint64_t rate = f->rate.value != 0 ? f->rate.value : 1, most;
 
+	if (rate <= DEN_MAX >> 32)
+		return rate; /* usual: no division */
+	most = DEN_MAX / (mbps != 0 ? mbps : 1);
 	most = most < RATE_MAX ? most : RATE_MAX;
-	if (f->rate.value == 0)
-		return 1;
-	return f->rate.value < most ? f->rate.value : most;
+	return rate < most ? rate : most;
 }
 
 /* Return ns and the time of bytes on the wire as parts: at most 2^126 and less than 2^127.1. */
@@ -147,9 +149,9 @@ static bool
 count(struct traffic_schedule *s)
 {
 	s->n++;
-	if (s->left == UINT64_MAX || --s->left != 0)
+	if (--s->left != 0)
 		return false;
-	if (s->bursts != UINT64_MAX && --s->bursts == 0) {
+	if (--s->bursts == 0) {
 		s->due = UINT64_MAX;
 		return false;
 	}

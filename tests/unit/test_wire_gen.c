@@ -344,6 +344,43 @@ flows_that_are_due_at_once_send_in_the_order_of_the_file(void **state)
 	finish(dir);
 }
 
+/* Frames that wait start where the former one ends, whatever part of a ns that is. */
+static void
+frames_that_wait_go_back_to_back_at_any_speed(void **state)
+{
+	struct wire_dir *dir;
+
+	traffic.nr_flows = FLOWS;
+	dir = started(1001);
+	poll_irregularly(dir, 1, SEC - 1);
+	assert_int_equal(nr_sent, 1000 * FLOWS);
+	for (unsigned int i = 0; i < nr_sent; i++) {
+		assert_int_equal(sent[i].flow, i % FLOWS);
+		assert_int_equal(sent[i].at, T0 + i / FLOWS * MS + i % FLOWS * 672000 / 1001);
+	}
+	finish(dir);
+}
+
+static void
+delays_decide_which_flow_begins(void **state)
+{
+	struct wire_dir *dir;
+
+	traffic.nr_flows = FLOWS;
+	for (unsigned int i = 0; i < FLOWS; i++) {
+		flows[i].duration.delay_ns = (FLOWS - i) * 10 * US;
+		flows[i].duration.packets = 1;
+	}
+	dir = started(1000);
+	poll_irregularly(dir, 1, MS);
+	assert_int_equal(nr_sent, FLOWS);
+	for (unsigned int i = 0; i < FLOWS; i++) {
+		assert_int_equal(sent[i].flow, FLOWS - 1 - i);
+		assert_int_equal(sent[i].at, T0 + (i + 1) * 10 * US);
+	}
+	finish(dir);
+}
+
 /* Any number of flows: frames leave in the order in which they are due. */
 static void
 flow_that_is_due_first_sends_first(void **state)
@@ -497,6 +534,26 @@ stall_beyond_the_end_sends_nothing(void **state)
 	finish(dir);
 }
 
+/* The poll in which one flow ends also sends the frame of another. */
+static void
+end_of_a_flow_does_not_end_the_poll(void **state)
+{
+	for (unsigned int mbps = 0; mbps <= 1000; mbps += 1000) {
+		struct wire_dir *dir;
+
+		setup(state);
+		traffic.nr_flows = 2;
+		flows[0].duration.ns = 2 * MS;
+		dir = started(mbps);
+		drain(dir, T0 + US);
+		assert_int_equal(nr_sent, 2);
+		assert_int_equal(wire_dir_poll(dir, T0 + 2 * MS + WIRE_LAG_NS), 1);
+		assert_int_equal(frames_of(0), 1);
+		assert_int_equal(frames_of(1), 2);
+		finish(dir);
+	}
+}
+
 static void
 statistics_are_those_of_the_flow(void **state)
 {
@@ -615,6 +672,42 @@ slow_poll_ends_after_8_frames(void **state)
 	assert_int_equal(wire_dir_poll(dir, T0 + 100 * US), 32);
 	assert_int_equal(sent[40].at, T0 + 40 * US);
 	finish(dir);
+}
+
+static void
+slow_poll_ends_after_8_kib(void **state)
+{
+	static const uint32_t lens[] = { 4096, 4097 };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct wire_dir *dir;
+
+		setup(state);
+		flows[0].size.first = lens[i];
+		set_rate(0, TRAFFIC_RATE_PPS, 200000);
+		dir = started(10000);
+		wire_dir_set_clock(dir, slow_clock);
+		read_clock = T0 + 100 * US + 20000;
+		assert_int_equal(wire_dir_poll(dir, T0 + 100 * US), 3 - i);
+		finish(dir);
+	}
+}
+
+static void
+frames_without_a_speed_are_limited_in_bytes(void **state)
+{
+	static const uint32_t bytes[] = { 83, 84, 167, 168, UINT32_MAX };
+	static const unsigned int want[] = { 1, 2, 2, 3, WIRE_BURST };
+	static struct m82576_frame frames[WIRE_BURST];
+
+	set_rate(0, TRAFFIC_RATE_PERCENT, 1);
+	assert_int_equal(wire_gen_open(&traffic, 0, &gen, &far, err), 0);
+	gen->begin(gen, T0, WIRE_LAG_NS, 0);
+	for (unsigned int i = 0; i < 5; i++)
+		assert_int_equal(gen->next(gen, T0, frames, WIRE_BURST, bytes[i]), want[i]);
+	assert_int_equal(gen->next(gen, T0, frames, 7, UINT32_MAX), 7);
+	gen->close(gen);
+	far->close(far);
 }
 
 static void
@@ -841,6 +934,8 @@ main(void)
 		CASE(full_rate_has_no_gap_at_a_speed_that_divides_nothing),
 		CASE(frame_is_sent_at_its_time_and_not_before),
 		CASE(flows_that_are_due_at_once_send_in_the_order_of_the_file),
+		CASE(frames_that_wait_go_back_to_back_at_any_speed),
+		CASE(delays_decide_which_flow_begins),
 		CASE(flow_that_is_due_first_sends_first),
 		CASE(full_wire_is_shared_and_its_flows_are_late),
 		CASE(thread_that_is_away_for_the_lag_loses_nothing),
@@ -848,11 +943,14 @@ main(void)
 		CASE(thread_that_was_at_rest_did_not_stall),
 		CASE(flow_sends_no_frame_behind_its_end),
 		CASE(stall_beyond_the_end_sends_nothing),
+		CASE(end_of_a_flow_does_not_end_the_poll),
 		CASE(statistics_are_those_of_the_flow),
 		CASE(flow_without_any_frame_has_ended),
 		CASE(port_without_flows_sends_nothing),
 		CASE(frames_of_a_poll_pass_at_once_within_20_us),
 		CASE(slow_poll_ends_after_8_frames),
+		CASE(slow_poll_ends_after_8_kib),
+		CASE(frames_without_a_speed_are_limited_in_bytes),
 		CASE(rate_follows_the_speed_of_the_wire),
 		CASE(wire_without_a_speed_sends_at_the_time_of_now),
 		CASE(percent_of_no_speed_fill_each_poll),
