@@ -20,10 +20,11 @@
  * "bits" are those of the frame on the wire, preamble and inter-frame gap included. If the speed
  * changes, the denominator changes, and the remainder is converted, rounded down.
  *
- * GAPS. The next frame is due after the interval that the rate demands, and never before the end of
- * the former frame and the gap behind it. Within a burst this is the gap between frames, behind a
- * burst also the gap between bursts. The wire's own 12 bytes are a part of either: a gap between
- * frames that is not larger adds nothing.
+ * GAPS. The next frame is due after the interval that the rate demands, or after the former frame
+ * and the gap behind it, whichever is later. Behind a burst this is the larger one of the gap
+ * between frames and that between bursts. The wire's own 12 bytes are a part of either. The wire
+ * keeps these by itself, so that a gap between frames of at most 12 bytes adds nothing: a flow
+ * that demands more than the wire has is late.
  *
  * A schedule does not know when a frame was really sent. A frame that waits for another flow's
  * frame does not delay the frames behind it. Only traffic_schedule_limit() moves the times of all
