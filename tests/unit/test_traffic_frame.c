@@ -572,11 +572,13 @@ different_payloads_are_not_shared(void **state)
 	} t[] = {
 		{ { .kind = TRAFFIC_PAYLOAD_BYTES }, { 0, 1, 2, 3, 4, 5 } },
 		{ { .kind = TRAFFIC_PAYLOAD_WORDS }, { 0, 0, 0, 1, 0, 2 } },
-		{ { .kind = TRAFFIC_PAYLOAD_WORDS, .down = true }, { 255, 255, 255, 254, 255, 253 } },
+		{ { .kind = TRAFFIC_PAYLOAD_WORDS, .down = true },
+				{ 255, 255, 255, 254, 255, 253 } },
 		{ { .len = 2, .pattern = pattern }, { 1, 2, 0, 0, 0, 0 } },
 		{ { .len = 1, .pattern = pattern }, { 1, 0, 0, 0, 0, 0 } },
 		{ { .len = 2, .pattern = other }, { 1, 3, 0, 0, 0, 0 } },
 		{ { .len = 2, .pattern = pattern, .repeat = true }, { 1, 2, 1, 2, 1, 2 } },
+		{ { .len = 1, .pattern = pattern, .repeat = true }, { 1, 1, 1, 1, 1, 1 } },
 		{ { .len = 0 }, { 0, 0, 0, 0, 0, 0 } },
 	};
 	unsigned int i, j, k;
@@ -900,27 +902,57 @@ port_without_flows_has_a_sender(void **state)
 	traffic_sender_free(NULL);
 }
 
-/* The payloads of both flows are equal, and the second flow has longer ones. */
+/* Make a frame of the expected length, and assert that its stamp has its payload's checksum. */
 static void
-flow_may_have_longer_frames_than_one_before_it(void **state)
+assert_frame_is_sound(const struct traffic_flow *f, uint64_t n, uint32_t expected)
 {
+	const uint32_t payload = expected - sizeof(headers) - STAMP;
 	struct traffic_stamp stamp;
 	const uint8_t *frame;
 	uint32_t len;
 
-	flows[1] = *flow;
-	flows[1].number = 1;
-	flow->size.first = flow->size.last = 1514;
-	start(2);
-	frame = traffic_frame_make(sender, 0, &flows[1], 0, TIME, &len);
-	assert_int_equal(len, 74);
-	assert_int_equal(frame[74 - STAMP - 1], 11);
-	frame = traffic_frame_make(sender, 1, flow, 0, TIME, &len);
-	assert_int_equal(len, 1514);
-	assert_int_equal(frame[1514 - STAMP - 1], (1514 - STAMP - sizeof(headers) - 1) & 0xFF);
+	frame = traffic_frame_make(sender, 0, f, n, TIME, &len);
+	assert_int_equal(len, expected);
+	assert_int_equal(frame[len - STAMP - 1], (payload - 1) & 0xFF);
 	assert_true(traffic_stamp_read(frame, len, &stamp));
-	assert_int_equal(stamp.payload,
-			crc32c(frame + sizeof(headers), len - STAMP - sizeof(headers)) & 0xFFFFFF);
+	assert_int_equal(stamp.payload, crc32c(frame + sizeof(headers), payload) & 0xFFFFFF);
+}
+
+/* The payloads of all flows are equal. */
+static void
+flow_may_have_longer_frames_than_one_before_it(void **state)
+{
+	unsigned int i;
+
+	flows[0] = flows[1] = *flow;
+	for (i = 0; i < 3; i++)
+		flows[i].number = i;
+	flows[1].size.first = flows[1].size.last = 75;
+	flows[2].size.first = flows[2].size.last = 1514;
+	start(1);
+	assert_frame_is_sound(&flows[0], 0, 74);
+	assert_frame_is_sound(&flows[1], 0, 75);
+	assert_frame_is_sound(&flows[2], 0, 1514);
+}
+
+static void
+largest_of_weighted_sizes_may_be_at_each_place(void **state)
+{
+	unsigned int place, n;
+
+	flow->size = (struct traffic_size){
+		.kind = TRAFFIC_SIZE_WEIGHTS,
+		.nr = 3,
+		.below = { UINT64_C(1) << 30, UINT64_C(1) << 31, UINT64_C(1) << 32 },
+	};
+	for (place = 0; place < 3; place++) {
+		for (n = 0; n < 3; n++)
+			flow->size.sizes[n] = n == place ? 9000 : 100 + n;
+		start(1);
+		for (n = 0; traffic_size_at(&flow->size, n) != 9000; n++)
+			;
+		assert_frame_is_sound(flow, n, 9000);
+	}
 }
 
 /* Make the flows of the port differ in all that a slot keeps. */
@@ -1009,6 +1041,7 @@ main(void)
 		TEST(slots_are_independent),
 		TEST(port_without_flows_has_a_sender),
 		TEST(flow_may_have_longer_frames_than_one_before_it),
+		TEST(largest_of_weighted_sizes_may_be_at_each_place),
 		TEST(slot_has_the_bytes_of_a_new_one),
 	};
 
