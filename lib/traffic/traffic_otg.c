@@ -313,8 +313,10 @@ read_file(const struct otg_node *root, const char *path, int *ret)
 	}
 	json = json_load_callback(read_some, &in, JSON_REJECT_DUPLICATES, &error);
 	close(in.fd);
-	if (json != NULL)
+	/* The parser takes the failure of a read as the end of the file. */
+	if (json != NULL && in.error == 0 && in.left > 0)
 		return json;
+	json_decref(json);
 	*ret = -EINVAL;
 	if (in.error != 0) {
 		*ret = -in.error;

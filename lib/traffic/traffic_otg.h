@@ -63,8 +63,10 @@ int otg_array(const struct otg_node *n, size_t *count);
 /** Check that an array or an object, if present, is empty. */
 int otg_empty(const struct otg_node *n);
 
-/** Get an integer. If max exceeds 32 bits, a string of digits is permitted. */
+/** Get an integer. */
 int otg_integer(const struct otg_node *n, uint64_t min, uint64_t max, uint64_t *value);
+/** Get an integer that the model gives 64 bits. It may be a string of digits. */
+int otg_integer64(const struct otg_node *n, uint64_t min, uint64_t max, uint64_t *value);
 /** Get a number, with or without a fraction. */
 int otg_number(const struct otg_node *n, double min, double max, double *value);
 int otg_bool(const struct otg_node *n, bool *value);

@@ -3,7 +3,7 @@
  */
 
 /*
- * The parts of a flow besides its headers: metrics, sizes, payload, rate and duration. Each function
+ * Metrics, sizes, payload, rate and duration of a flow: all of it except its headers. Each function
  * reads one object of the OTG model. Sizes in the file include the FCS, ours do not.
  */
 
@@ -408,7 +408,11 @@ otg_flow_rate(const struct otg_node *rate, struct traffic_flow *f)
 	member = otg_member(rate, names[chosen]);
 	f->rate.kind = chosen == 0 ? TRAFFIC_RATE_PPS : TRAFFIC_RATE_BPS;
 	f->rate.value = u->fallback;
-	ret = otg_integer(&member, u->min, RATE_MAX / u->bits, &f->rate.value);
+	/* The model gives gbps 32 bits, and the others 64. */
+	if (strcmp(names[chosen], "gbps") == 0)
+		ret = otg_integer(&member, u->min, RATE_MAX / u->bits, &f->rate.value);
+	else
+		ret = otg_integer64(&member, u->min, RATE_MAX / u->bits, &f->rate.value);
 	f->rate.value *= u->bits;
 	return ret;
 }

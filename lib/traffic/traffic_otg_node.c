@@ -76,17 +76,19 @@ append_path(const struct otg_node *n)
 static void
 append_value(const struct otg_node *n)
 {
-	char text[SHOWN];
+	char number[SHOWN];
 	size_t len;
 
 	if (json_is_object(n->json)) {
 		append(n->err, "an object: ");
 	} else if (json_is_array(n->json)) {
 		append(n->err, "an array: ");
+	} else if (json_is_string(n->json)) {
+		append(n->err, "\"%.*s%s\": ", SHOWN, json_string_value(n->json),
+				json_string_length(n->json) > SHOWN ? "..." : "");
 	} else if (n->json != NULL) {
-		len = json_dumpb(n->json, text, sizeof(text), JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-		append(n->err, "%.*s%s: ", (int)(len < SHOWN ? len : SHOWN), text,
-				len > SHOWN ? "..." : "");
+		len = json_dumpb(n->json, number, sizeof(number), JSON_ENCODE_ANY);
+		append(n->err, "%.*s: ", (int)(len < SHOWN ? len : SHOWN), number);
 	}
 }
 
@@ -217,28 +219,43 @@ read_digits(const char *text, uint64_t *value)
 	return errno == 0 && *end == '\0';
 }
 
-int
-otg_integer(const struct otg_node *n, uint64_t min, uint64_t max, uint64_t *value)
+/* Take an integer, if it is in a range. */
+static int
+take_integer(const struct otg_node *n, uint64_t v, uint64_t min, uint64_t max, uint64_t *value)
 {
-	uint64_t v;
-
-	if (n->json == NULL)
-		return 0;
-	if (json_is_integer(n->json)) {
-		if (json_integer_value(n->json) < 0)
-			return otg_refuse_value(n, "expected %" PRIu64 " or more", min);
-		v = json_integer_value(n->json);
-	} else if (max <= UINT32_MAX || !json_is_string(n->json)) {
-		return otg_refuse_value(n, "expected an integer");
-	} else if (!read_digits(json_string_value(n->json), &v)) {
-		return otg_refuse_value(n, "expected an integer of 64 bits");
-	}
 	if (v < min)
 		return otg_refuse_value(n, "expected %" PRIu64 " or more", min);
 	if (v > max)
 		return otg_refuse_value(n, "expected %" PRIu64 " or less", max);
 	*value = v;
 	return 0;
+}
+
+int
+otg_integer(const struct otg_node *n, uint64_t min, uint64_t max, uint64_t *value)
+{
+	json_int_t v;
+
+	if (n->json == NULL)
+		return 0;
+	if (!json_is_integer(n->json))
+		return otg_refuse_value(n, "expected an integer");
+	v = json_integer_value(n->json);
+	if (v < 0)
+		return otg_refuse_value(n, "expected %" PRIu64 " or more", min);
+	return take_integer(n, v, min, max, value);
+}
+
+int
+otg_integer64(const struct otg_node *n, uint64_t min, uint64_t max, uint64_t *value)
+{
+	uint64_t v;
+
+	if (!json_is_string(n->json))
+		return otg_integer(n, min, max, value);
+	if (!read_digits(json_string_value(n->json), &v))
+		return otg_refuse_value(n, "expected an integer of 64 bits");
+	return take_integer(n, v, min, max, value);
 }
 
 int
