@@ -28,9 +28,8 @@ place(const struct traffic *t, unsigned int i, struct port *ports, unsigned int 
 	struct port *port = find_port(ports, nr, location);
 
 	if (port == NULL) {
-		snprintf(err, SPEC_ERR_LEN,
-				"ports[%u].location: '%.40s': no --port has this name", i,
-				location);
+		snprintf(err, SPEC_ERR_LEN, "ports[%u].location: '%.40s': no --port has this name",
+				i, location);
 		return -EINVAL;
 	}
 	if (port->spec.wire != WIRE_GEN) {

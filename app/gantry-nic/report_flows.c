@@ -6,9 +6,7 @@
 
 #include "report_flows.h"
 
-#define LOAD(var) __atomic_load_n(&(var), __ATOMIC_RELAXED)
-
-/* What became of the frames of one flow. */
+/* The results of one flow. */
 struct result {
 	const struct traffic_flow *flow;
 	const struct port *sender;
@@ -41,33 +39,31 @@ port_of(const struct port *ports, unsigned int nr, unsigned int traffic_port)
 	return NULL; /* not reached: generator_load() found a port for each */
 }
 
-/* Return what a port received of a flow; NULL: it is not to receive it. */
-static const struct traffic_rx *
-received(const struct port *port, const struct traffic_flow *f)
+/* Get what a port received of a flow. Return false: it is not to receive it. */
+static bool
+received(const struct port *port, const struct traffic_flow *f, struct traffic_rx *rx)
 {
-	if (port->gen_sink == NULL)
-		return NULL;
-	return traffic_received(wire_gen_receiver(port->gen_sink), f->number);
+	return port->gen_sink != NULL &&
+			traffic_get_rx(wire_gen_receiver(port->gen_sink), f->number, rx);
 }
 
 static void
 get_result(const struct port *ports, unsigned int nr, const struct traffic_flow *f,
 		struct result *r)
 {
-	const struct traffic_rx *rx;
+	struct traffic_rx rx;
 	unsigned int i;
 
 	*r = (struct result){ .flow = f, .sender = port_of(ports, nr, f->tx_port) };
 	if (r->sender != NULL && r->sender->gen_src != NULL)
 		wire_gen_get_stats(r->sender->gen_src, f->number, &r->tx);
 	for (i = 0; i < nr; i++) {
-		rx = received(&ports[i], f);
-		if (rx == NULL)
+		if (!received(&ports[i], f, &rx))
 			continue;
-		r->duplicated += LOAD(rx->duplicated);
-		r->reordered += LOAD(rx->reordered);
-		r->corrupted += LOAD(rx->corrupted);
-		r->arrived += LOAD(rx->frames) - LOAD(rx->duplicated);
+		r->duplicated += rx.duplicated;
+		r->reordered += rx.reordered;
+		r->corrupted += rx.corrupted;
+		r->arrived += rx.frames - rx.duplicated;
 	}
 	r->lost = r->tx.frames > r->arrived ? r->tx.frames - r->arrived : 0;
 }
@@ -93,18 +89,18 @@ latency_json(const struct traffic_hist *h)
 		double part;
 	} quantiles[] = { { "p50", 0.5 }, { "p99", 0.99 }, { "p99.9", 0.999 },
 		{ "p99.99", 0.9999 } };
-	const uint64_t count = LOAD(h->count);
+	const uint64_t count = h->count;
 	json_t *o;
 	unsigned int i;
 
 	if (count == 0)
 		return json_null();
 	o = json_object();
-	set(o, "min", LOAD(h->min));
-	set(o, "mean", LOAD(h->sum) / count);
+	set(o, "min", h->min);
+	set(o, "mean", h->sum / count);
 	for (i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
 		set(o, quantiles[i].name, traffic_hist_quantile(h, quantiles[i].part));
-	set(o, "max", LOAD(h->max));
+	set(o, "max", h->max);
 	return o;
 }
 
@@ -119,25 +115,25 @@ static json_t *
 rx_json(const struct port *port, const struct traffic_flow *f, const struct traffic_rx *rx,
 		uint64_t started)
 {
-	const uint64_t count = LOAD(rx->latency.count);
+	const uint64_t count = rx->latency.count;
 	json_t *o = json_object();
 
 	json_object_set_new(o, "port", json_string(port->spec.name));
-	set(o, "frames", LOAD(rx->frames));
-	set(o, "bytes", LOAD(rx->bytes_fcs));
-	set(o, "duplicated", LOAD(rx->duplicated));
-	set(o, "reordered", LOAD(rx->reordered));
-	set(o, "reordering_extent_max", LOAD(rx->extent_max));
-	set(o, "too_late", LOAD(rx->too_late));
-	set(o, "corrupted", LOAD(rx->corrupted));
+	set(o, "frames", rx->frames);
+	set(o, "bytes", rx->bytes_fcs);
+	set(o, "duplicated", rx->duplicated);
+	set(o, "reordered", rx->reordered);
+	set(o, "reordering_extent_max", rx->extent_max);
+	set(o, "too_late", rx->too_late);
+	set(o, "corrupted", rx->corrupted);
 	if (f->timestamps) {
-		set(o, "first_ns", since(LOAD(rx->first_ns), started));
-		set(o, "last_ns", since(LOAD(rx->last_ns), started));
+		set(o, "first_ns", since(rx->first_ns, started));
+		set(o, "last_ns", since(rx->last_ns, started));
 	}
 	if (f->latency) {
 		json_object_set_new(o, "latency_ns", latency_json(&rx->latency));
 		if (count > 1)
-			set(o, "jitter_ns", LOAD(rx->jitter_sum) / (count - 1));
+			set(o, "jitter_ns", rx->jitter_sum / (count - 1));
 	}
 	return o;
 }
@@ -152,6 +148,7 @@ report_flows_json(const struct port *ports, unsigned int nr, uint64_t started)
 	for (i = 0; t != NULL && i < t->nr_flows; i++) {
 		const struct traffic_flow *f = &t->flows[i];
 		json_t *o = json_object(), *rx = json_array();
+		struct traffic_rx got;
 		struct result r;
 
 		get_result(ports, nr, f, &r);
@@ -170,10 +167,8 @@ report_flows_json(const struct port *ports, unsigned int nr, uint64_t started)
 			set(o, "lost", r.lost);
 		}
 		for (j = 0; j < nr; j++) {
-			const struct traffic_rx *got = received(&ports[j], f);
-
-			if (got != NULL)
-				json_array_append_new(rx, rx_json(&ports[j], f, got, started));
+			if (received(&ports[j], f, &got))
+				json_array_append_new(rx, rx_json(&ports[j], f, &got, started));
 		}
 		json_object_set_new(o, "rx", rx);
 		json_array_append_new(array, o);
@@ -184,15 +179,15 @@ report_flows_json(const struct port *ports, unsigned int nr, uint64_t started)
 json_t *
 report_strays_json(const struct port *port)
 {
-	const struct traffic_strays *strays;
+	struct traffic_strays strays;
 	json_t *o;
 
 	if (port->gen_sink == NULL)
 		return json_null();
-	strays = traffic_strays(wire_gen_receiver(port->gen_sink));
+	traffic_get_strays(wire_gen_receiver(port->gen_sink), &strays);
 	o = json_object();
-	set(o, "unknown", LOAD(strays->unknown));
-	set(o, "misdelivered", LOAD(strays->misdelivered));
+	set(o, "unknown", strays.unknown);
+	set(o, "misdelivered", strays.misdelivered);
 	set(o, "bad_fcs", wire_gen_bad_fcs(port->gen_sink));
 	return o;
 }

@@ -370,9 +370,13 @@ void traffic_receiver_free(struct traffic_receiver *r);
  */
 void traffic_receive(struct traffic_receiver *r, const uint8_t *frame, uint32_t len, uint64_t at,
 		unsigned int mbps);
-/** Return what the port received of a flow; NULL: the port is not to receive it. Any thread. */
-const struct traffic_rx *traffic_received(const struct traffic_receiver *r, unsigned int flow);
-/** Return the frames of no flow, or of others. Any thread. */
-const struct traffic_strays *traffic_strays(const struct traffic_receiver *r);
+/**
+ * Get what the port received of a flow. Any thread.
+ *
+ * @return false: the port is not to receive this flow, and rx is undefined
+ */
+bool traffic_get_rx(const struct traffic_receiver *r, unsigned int flow, struct traffic_rx *rx);
+/** Get the frames of no flow, or of others. Any thread. */
+void traffic_get_strays(const struct traffic_receiver *r, struct traffic_strays *strays);
 
 #endif /* TRAFFIC_H */

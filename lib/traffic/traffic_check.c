@@ -239,14 +239,29 @@ traffic_receive(struct traffic_receiver *r, const uint8_t *frame, uint32_t len, 
 		receive(r->flows[stamp.flow], &stamp, frame, len, at, mbps);
 }
 
-const struct traffic_rx *
-traffic_received(const struct traffic_receiver *r, unsigned int flow)
+/* Copy counters, which are all that a structure of the interface has. */
+static void
+copy_counters(void *to, const void *from, size_t size)
 {
-	return flow < r->nr_flows && r->flows[flow] != NULL ? &r->flows[flow]->rx : NULL;
+	const uint64_t *counter = from;
+	uint64_t *copy = to;
+	size_t i;
+
+	for (i = 0; i < size / sizeof(*counter); i++)
+		copy[i] = traffic_counter(&counter[i]);
 }
 
-const struct traffic_strays *
-traffic_strays(const struct traffic_receiver *r)
+bool
+traffic_get_rx(const struct traffic_receiver *r, unsigned int flow, struct traffic_rx *rx)
 {
-	return &r->strays;
+	if (flow >= r->nr_flows || r->flows[flow] == NULL)
+		return false;
+	copy_counters(rx, &r->flows[flow]->rx, sizeof(*rx));
+	return true;
+}
+
+void
+traffic_get_strays(const struct traffic_receiver *r, struct traffic_strays *strays)
+{
+	copy_counters(strays, &r->strays, sizeof(*strays));
 }

@@ -323,8 +323,6 @@ read_file(const struct otg_node *root, const char *path, int *ret)
 		otg_refuse(root, "%s", strerror(in.error));
 	} else if (in.left == 0) {
 		otg_refuse(root, "the file has more than %u bytes", FILE_MAX);
-	} else if (json_error_code(&error) == json_error_out_of_memory) {
-		*ret = otg_no_memory(root);
 	} else {
 		otg_refuse(root, "line %d, column %d: %s", error.line, error.column, error.text);
 	}

@@ -46,7 +46,7 @@ class Flows(Bench):
         return self.path('flows.json')
 
     def started(self, *flows, mode='io', args=()):
-        """Start the daemon and a testpmd that forwards, then the flows; wait until all were sent."""
+        """Start the daemon, a testpmd that forwards, and the flows; wait until all were sent."""
         self.nic_process = self.nic('a:start=signal,wire=gen', 'b:start=signal,wire=gen',
                                     args=('--traffic', self.traffic(*flows)))
         self.pmd = self.dpdk_testpmd(self.eal(self.sock('a'), self.sock('b')),
