@@ -105,6 +105,13 @@ load_bad(const char *text, const char *line)
 	assert_null(t);
 }
 
+/* Assert, behind all cases, that the loader has freed everything. */
+static inline int
+assert_nothing_is_left(void **state)
+{
+	return live == 0 ? 0 : -1;
+}
+
 /* A file as a client library writes it: each choice is present. */
 static const char udp_file[] =
 		"{'ports': [{'name': 'p1', 'location': 'a'}, {'name': 'p2', 'location': 'b'}],"

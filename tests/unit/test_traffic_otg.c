@@ -224,6 +224,7 @@ file_written_by_hand_with_two_flows_is_loaded(void **state)
 	assert_false(f->stamped || f->loss);
 
 	assert_string_equal(f[1].name, "back");
+	assert_int_equal(f[1].size.seed, 1);
 	assert_int_equal(f[1].number, 1);
 	assert_int_equal(f[1].tx_port, 1);
 	assert_int_equal(f[1].rx_ports, 3);
@@ -883,5 +884,5 @@ main(void)
 		cmocka_unit_test(metrics_are_off_without_enable),
 	};
 
-	return cmocka_run_group_tests_name("traffic_otg", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("traffic_otg", tests, NULL, assert_nothing_is_left);
 }

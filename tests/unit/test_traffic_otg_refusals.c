@@ -5,7 +5,7 @@
 /*
  * Files that the loader of OTG files (traffic_otg*.c, traffic_headers.c) refuses: the first values
  * behind each limit, a refusal of each kind with its exact line, damaged files, and a system
- * without memory or random numbers. The linker also replaces getrandom() (--wrap). Allocations of
+ * without memory or random numbers. The linker also replaces getrandom() and read(). Allocations of
  * the JSON library do not fail, because it takes some such failures for errors in the file.
  */
 
@@ -14,6 +14,16 @@
 #define FILE_MAX (16 * 1024 * 1024)
 
 static bool no_random;
+static unsigned int reads_left; /* the read() of this number fails; 0: none */
+
+WRAP(ssize_t, read, int fd, void *buf, size_t len)
+{
+	if (reads_left > 0 && --reads_left == 0) {
+		errno = EIO;
+		return -1;
+	}
+	return __real_read(fd, buf, len);
+}
 
 WRAP(ssize_t, getrandom, void *buf, size_t len, unsigned int flags)
 {
@@ -468,6 +478,11 @@ file_that_cannot_be_read_has_its_reason(void **state)
 	assert_string_equal(err, "No such file or directory");
 	assert_int_equal(traffic_load("/", &t, err), -EISDIR);
 	assert_string_equal(err, "Is a directory");
+	/* The file is complete after the first read. */
+	reads_left = 2;
+	assert_int_equal(load("{}", &t), -EIO);
+	assert_string_equal(err, "Input/output error");
+	assert_int_equal(reads_left, 0);
 	assert_null(t);
 }
 
@@ -593,5 +608,6 @@ main(void)
 		cmocka_unit_test(seed_0_without_random_numbers_is_refused),
 	};
 
-	return cmocka_run_group_tests_name("traffic_otg_refusals", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("traffic_otg_refusals", tests, NULL,
+			assert_nothing_is_left);
 }
