@@ -85,6 +85,8 @@ TESTS = [
     ('lib/vfio_user/*', ['vfio_user_*', 'bus_vfio_user_*', 'igb_model_dma', 'igb_model_queue',
                          'igb_model_next_client', 'no_memory'],
      ['test_edu', 'test_bad_input', 'test_trouble', 'test_daemon']),
+    ('lib/traffic/*', ['traffic_*', 'wire_gen'], ['test_flows']),
+    ('lib/igb_model/wire_gen.c', ['wire_gen', 'wire'], ['test_flows']),
     ('lib/igb_model/capture*', ['capture', 'wire*', 'no_memory'], ['test_captures']),
     ('lib/igb_model/wire*', ['wire*', 'capture', 'no_memory'],
      ['test_links', 'test_captures', 'test_datapath']),
