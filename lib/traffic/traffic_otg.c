@@ -352,22 +352,28 @@ traffic_load(const char *path, struct traffic **t, char *err)
 	return ret;
 }
 
+static void
+free_flow(struct traffic_flow *f)
+{
+	unsigned int i;
+
+	for (i = 0; i < f->nr_patterns; i++)
+		free(f->patterns[i].list);
+	free(f->patterns);
+	free(f->fixes);
+	free(f->payload.pattern);
+	free(f->name);
+}
+
 void
 traffic_free(struct traffic *t)
 {
-	struct traffic_flow *f;
 	unsigned int i;
 
 	if (t == NULL)
 		return;
-	for (f = t->flows; f < t->flows + t->nr_flows; f++) {
-		for (i = 0; i < f->nr_patterns; i++)
-			free(f->patterns[i].list);
-		free(f->patterns);
-		free(f->fixes);
-		free(f->payload.pattern);
-		free(f->name);
-	}
+	for (i = 0; i < t->nr_flows; i++)
+		free_flow(&t->flows[i]);
 	for (i = 0; i < t->nr_ports; i++) {
 		free(t->ports[i].name);
 		free(t->ports[i].location);

@@ -23,8 +23,8 @@
  *
  * A field behind the input's end reads as 0, so every input is a valid program: libFuzzer may
  * cut, extend or mix inputs, and wastes no run on inputs that a parser would reject. Selectors
- * are reduced modulo the number of choices for the same reason. fuzz_client.c and
- * fuzz_capture.c differ: the rest of their input is a script of the server, and a file.
+ * are reduced modulo the number of choices for the same reason. fuzz_client.c, fuzz_capture.c and
+ * fuzz_traffic.c differ: their input is a script of the server, or a file.
  *
  * Organisation by file:
  * - fuzz.h: the input, MUST()
@@ -36,13 +36,14 @@
  * - fuzz_model.c: a driver that programs the controller of lib/igb_model
  * - fuzz_driver.c: a device under the driver of drivers/net/igb
  * - fuzz_capture.c: a file that the capture reader of lib/igb_model opens
+ * - fuzz_traffic.c: a file that the loader of lib/traffic opens, and its flows
  * - corpus/: the inputs with which a run begins
  *
  * Lifecycle: LLVMFuzzerInitialize() runs once per process, and starts what is expensive (EAL, a
  * server, a model). LLVMFuzzerTestOneInput() brings the component back to its initial state,
  * runs the program, and checks that nothing remains of it.
  *
- * Threads: fuzz_model.c, fuzz_driver.c and fuzz_capture.c have one thread and a virtual clock
+ * Threads: all targets but fuzz_server.c and fuzz_client.c have one thread and a virtual clock
  * (or none), so that a run repeats exactly. fuzz_server.c and fuzz_client.c have the threads of
  * the library. They never wait for a time: the target follows the stream that it sends, and
  * waits until each reply that is due has arrived.
