@@ -6,9 +6,9 @@
  * @file
  * Capture files: pcap and pcapng, read (capture_read.c) and written (capture_write.c).
  *
- * The reader takes both formats in both byte orders, plain or compressed with gzip, and returns one
- * record after the other as the file has it. The caller decides how to put a record on a wire
- * (wire_pcap.c).
+ * The reader takes both formats in both byte orders, plain or compressed with gzip or Zstandard
+ * (capture_file.c), and returns one record after the other as the file has it. The caller decides
+ * how to put a record on a wire (wire_pcap.c).
  *
  * libpcap is not sufficient: it refuses a pcapng file whose interfaces differ in link type or
  * snapshot length, drops what the file states about the FCS, and writes no pcapng.

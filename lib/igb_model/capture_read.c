@@ -5,11 +5,10 @@
 /*
  * Reading captures.
  *
- *    file --> gzread() --> get() --> need(), skip() --> pcap_next() --------------+--> record
- *                                      +-> body() ----> ng_next() --> packet() ---+
+ *    capture_file_read() --> get() --> need(), skip() --> pcap_next() --------------+--> record
+ *                                        +-> body() ----> ng_next() --> packet() ---+
  *
- * One function, get(), supplies all bytes. It takes them from zlib: gzread() returns a plain file
- * as it is. Another compression is another such function.
+ * One function, get(), supplies all bytes. capture_file.c decompresses them.
  *
  * A pcapng file is a sequence of blocks. c->left is the number of bytes of the block's body that
  * have not been read yet, and nothing is read beyond it. Each length that the file states is
@@ -19,20 +18,15 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <zlib.h>
 
 #include "capture.h"
+#include "capture_file.h"
 #include "capture_format.h"
 
-#define BUFFER         262144
 #define INTERFACES_MAX 65536
 #define BLOCKS_MAX     16 /* without a packet, in one call */
 #define ETHERNET_FCS   4
@@ -45,8 +39,8 @@ struct interface {
 };
 
 struct capture {
-	gzFile gz;
-	uint64_t offset;
+	struct capture_file *file;
+	uint64_t offset; /* bytes read so far, decompressed */
 	bool ng, swap;
 	uint32_t more;         /* pcap: bytes of a record's header after its first 16 */
 	uint32_t left;         /* pcapng: bytes of the block's body */
@@ -67,7 +61,8 @@ bad(struct capture *c, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(c->error);
 	snprintf(c->error + n, sizeof(c->error) - n, ", %s byte %llu",
-			gzdirect(c->gz) ? "at" : "decompressed", (unsigned long long)c->offset);
+			capture_file_is_compressed(c->file) ? "decompressed" : "at",
+			(unsigned long long)c->offset);
 	return -EINVAL;
 }
 
@@ -81,19 +76,14 @@ bad(struct capture *c, const char *fmt, ...)
 static int
 get(struct capture *c, void *buf, uint32_t n)
 {
-	int got = n != 0 ? gzread(c->gz, buf, n) : 0, code;
-	const char *why;
+	const char *why = NULL;
+	uint32_t got = n != 0 ? capture_file_read(c->file, buf, n, &why) : 0;
 
-	if (got > 0)
-		c->offset += got;
-	if ((uint32_t)got == n)
+	c->offset += got;
+	if (why != NULL)
+		return bad(c, "%s", why);
+	if (got == n)
 		return 1;
-	why = gzerror(c->gz, &code);
-	if (code == Z_BUF_ERROR)
-		return bad(c, "the compressed file breaks off");
-	/* Some versions of zlib return what precedes the error. */
-	if (got < 0 || code != Z_OK)
-		return bad(c, "cannot be read: %s", code == Z_ERRNO ? strerror(errno) : why);
 	return got == 0 ? 0 : bad(c, "the file breaks off");
 }
 
@@ -501,7 +491,6 @@ ng_next(struct capture *c, struct capture_record *r)
 static int
 header(struct capture *c)
 {
-	static const uint8_t zstd[4] = { 0x28, 0xB5, 0x2F, 0xFD };
 	uint8_t magic[4];
 	int ret = get(c, magic, sizeof(magic));
 
@@ -519,52 +508,33 @@ header(struct capture *c)
 	c->swap = false;
 	if (u32(c, magic) == NG_SHB) {
 		c->ng = true;
-		gzrewind(c->gz);
+		if (!capture_file_rewind(c->file))
+			return bad(c, "cannot be read again");
 		c->offset = 0;
 		return 1;
 	}
-	if (memcmp(magic, zstd, sizeof(zstd)) == 0)
-		return bad(c, "is compressed with zstd: decompress it, or use gzip");
-	return bad(c, "is no capture: neither pcap nor pcapng, plain or with gzip");
+	return bad(c, "is no capture: neither pcap nor pcapng, plain, with gzip or with Zstandard");
 }
 
 int
 capture_open(const char *path, struct capture **capture, char *err, size_t err_len)
 {
 	struct capture *c = calloc(1, sizeof(*c));
-	struct stat st;
-	int fd, ret;
+	int ret;
 
 	if (c == NULL) {
 		snprintf(err, err_len, "out of memory");
 		return -ENOMEM;
 	}
-	/* A pipe would stop its reader, and cannot be rewound. */
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) != 0) {
-		ret = -errno;
-		snprintf(err, err_len, "%s", strerror(-ret));
-	} else if (!S_ISREG(st.st_mode)) {
-		ret = -EINVAL;
-		snprintf(err, err_len, "not a regular file");
-	} else if (flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-		ret = -EBUSY;
-		snprintf(err, err_len, "another process records it");
-	} else if ((c->gz = gzdopen(fd, "rb")) == NULL) {
-		ret = -ENOMEM;
-		snprintf(err, err_len, "out of memory");
-	} else {
-		gzbuffer(c->gz, BUFFER);
+	ret = capture_file_open(path, &c->file, err, err_len);
+	if (ret == 0) {
 		ret = header(c);
 		if (ret == 1) {
 			*capture = c;
 			return 0;
 		}
 		snprintf(err, err_len, "%s", c->error);
-		fd = -1; /* owned by gz */
 	}
-	if (fd >= 0)
-		close(fd);
 	capture_close(c);
 	return ret;
 }
@@ -600,7 +570,7 @@ capture_rewind(struct capture *c)
 	c->offset = 0;
 	c->nr_ifs = 0;
 	c->ng = false;
-	if (gzrewind(c->gz) != 0)
+	if (!capture_file_rewind(c->file))
 		return bad(c, "cannot be read again");
 	return header(c) == 1 ? 0 : -EINVAL;
 }
@@ -610,8 +580,7 @@ capture_close(struct capture *c)
 {
 	if (c == NULL)
 		return;
-	if (c->gz != NULL)
-		gzclose(c->gz);
+	capture_file_close(c->file);
 	free(c->ifs);
 	free(c);
 }

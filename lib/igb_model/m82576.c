@@ -17,6 +17,7 @@
  *    wire.h, wire.c       a direction of a wire, and its clock
  *    wire_dev.c, wire_null.c, wire_tap.c, wire_pcap.c    the ends of wires
  *    capture_read.c, capture_write.c                     capture files (pcap, pcapng)
+ *    capture_file.c       the bytes of a capture file: plain, gzip, Zstandard
  *
  *    m82576.h             the interface for the owner of the devices (app/gantry-nic)
  *    m82576_priv.h        the data structures; access to the client's memory

@@ -330,10 +330,10 @@ struct wire_replay_stats {
 };
 
 /**
- * Open a capture to replay once (wire_pcap.c): pcap or pcapng, plain or compressed with gzip.
- * Frames go back to back at the wire's rate; the replay ignores time stamps. The function reads the
- * first GiB of the file: a file that is truncated there, or ends without an Ethernet frame, is an
- * error.
+ * Open a capture to replay once (wire_pcap.c): pcap or pcapng, plain or compressed with gzip or
+ * Zstandard. Frames go back to back at the wire's rate; the replay ignores time stamps. The
+ * function reads the first GiB of the file: a file that is truncated there, or ends without an
+ * Ethernet frame, is an error.
  *
  * A frame has the original length of its record without the FCS, if the file states that
  * there is one. struct wire_replay_stats lists what happens to other records.

@@ -7,8 +7,8 @@
  *
  * The replay begins when the direction permits it (wire.c), goes through the file once at the
  * wire's rate, and then the partner sends nothing more. The polling thread reads the file as it
- * goes, through zlib's buffer and the page cache. A truncated file is detected when it is opened:
- * it is read once from end to end, or up to CHECK_BYTES.
+ * goes, through the reader's buffer and the page cache. A truncated file is detected when it is
+ * opened: it is read once from end to end, or up to CHECK_BYTES.
  *
  * A record is not always a frame. The replay omits records that are no Ethernet, shorter than an
  * Ethernet header or longer than a wire carries. It pads with zeros what was cut when captured, and

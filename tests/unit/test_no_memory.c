@@ -31,7 +31,7 @@
 #include "wire.h"
 
 static char folder[] = "/tmp/gantry-memory-XXXXXX";
-static char socket_path[64], capture_path[64], record_path[64];
+static char socket_path[64], capture_path[64], zst_path[64], record_path[64];
 static struct m82576 *model;
 static struct wire_source *src;
 static struct wire_sink *sink;
@@ -77,6 +77,12 @@ static int
 open_replay(char *err)
 {
 	return wire_pcap_open_source(capture_path, &src, err);
+}
+
+static int
+open_zst_replay(char *err)
+{
+	return wire_pcap_open_source(zst_path, &src, err);
 }
 
 static int
@@ -151,6 +157,7 @@ each_set_up_fails_cleanly(void **state)
 
 	assert_true(attempts(open_nothing, close_wire) > 1);
 	assert_true(attempts(open_replay, close_wire) > 4);
+	assert_int_equal(attempts(open_zst_replay, close_wire), 7);
 	assert_true(attempts(open_recording, close_wire) > 3);
 	assert_true(attempts(open_device, close_device) > 5);
 	assert_int_equal(open_device(err), 0);
@@ -198,18 +205,28 @@ make_files(void **state)
 		20, 6, 92, 0, 0, 0, 60, 60 };
 	static const uint8_t data[60];
 	static const uint32_t tail = 92;
+	/* The same, compressed with Zstandard: a frame whose only block stores it. */
+	static const uint32_t block = (sizeof(head) + sizeof(data) + sizeof(tail)) << 3 | 1;
+	static const uint8_t frame[] = { 0x28, 0xB5, 0x2F, 0xFD, 0, 0, block & 0xFF, block >> 8,
+		0 };
 	FILE *f;
+	int i;
 
 	assert_non_null(mkdtemp(folder));
 	snprintf(socket_path, sizeof(socket_path), "%s/s", folder);
 	snprintf(capture_path, sizeof(capture_path), "%s/c", folder);
+	snprintf(zst_path, sizeof(zst_path), "%s/z", folder);
 	snprintf(record_path, sizeof(record_path), "%s/r", folder);
-	f = fopen(capture_path, "wb");
-	assert_non_null(f);
-	assert_int_equal(fwrite(head, sizeof(head), 1, f), 1);
-	assert_int_equal(fwrite(data, sizeof(data), 1, f), 1);
-	assert_int_equal(fwrite(&tail, sizeof(tail), 1, f), 1);
-	assert_int_equal(fclose(f), 0);
+	for (i = 0; i < 2; i++) {
+		f = fopen(i == 0 ? capture_path : zst_path, "wb");
+		assert_non_null(f);
+		if (i == 1)
+			assert_int_equal(fwrite(frame, sizeof(frame), 1, f), 1);
+		assert_int_equal(fwrite(head, sizeof(head), 1, f), 1);
+		assert_int_equal(fwrite(data, sizeof(data), 1, f), 1);
+		assert_int_equal(fwrite(&tail, sizeof(tail), 1, f), 1);
+		assert_int_equal(fclose(f), 0);
+	}
 	return 0;
 }
 
@@ -217,6 +234,7 @@ static int
 remove_files(void **state)
 {
 	unlink(capture_path);
+	unlink(zst_path);
 	unlink(record_path);
 	return rmdir(folder);
 }
