@@ -15,10 +15,10 @@
  * A file with Zstandard is a sequence of frames, some of which are skippable: they have no content,
  * and cost the time to read them. Each frame states its window, the distance to which its data
  * refer back, and the decoder needs memory for all of it. The limit is WINDOW_MAX, the largest
- * window that the program zstd decompresses without an option: only its options --long=28 and above
- * make larger ones. All memory is allocated when the file is opened, because the polling thread
- * that reads the file may wait for nothing, and a later frame may have a larger window than the
- * first. Pages that no window needs are never touched, so the kernel provides none for them.
+ * window that the program zstd decompresses without an option; all its levels, and --long, stay
+ * within it. All memory is allocated when the file is opened, because the polling thread that reads
+ * the file may wait for nothing, and a later frame may have a larger window than the first. Pages
+ * that no window needs are never touched, so the kernel provides none for them.
  */
 
 #include <errno.h>

@@ -3,13 +3,14 @@
  */
 
 /*
- * The capture reader of lib/igb_model/capture_read.c, on invalid files.
+ * The capture reader of lib/igb_model (capture_read.c, capture_file.c), on invalid files.
  *
  * The input is one byte, then the file. If bit 0 of the byte is set, the target compresses the
  * rest with gzip, so that the fuzzer also reaches the code behind a checksum that it cannot
  * guess. If bit 1 is also set, the target truncates the compressed file, at a place that the
- * upper bits select. The reader decompresses a file that begins with the magic number of gzip
- * in any case.
+ * upper bits select. If bit 1 alone is set, the target compresses the rest with Zstandard, and
+ * truncates the file unless the upper bits are 0. The reader decompresses a file that begins with
+ * the magic number of gzip or Zstandard in any case.
  *
  * Beyond memory safety, the target watches that
  * - a rewound capture yields the same records again,
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include <zlib.h>
+#include <zstd.h>
 
 #include "capture.h"
 #include "fuzz.h"
@@ -56,6 +58,20 @@ compress_gzip(const uint8_t *data, size_t size, uint8_t *out, size_t room)
 	return room - z.avail_out;
 }
 
+static size_t
+compress_zstd(const uint8_t *data, size_t size, uint8_t *out, size_t room)
+{
+	ZSTD_CCtx *ctx = ZSTD_createCCtx();
+
+	MUST(ctx != NULL);
+	ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, 1);
+	ZSTD_CCtx_setParameter(ctx, ZSTD_c_checksumFlag, 1);
+	size = ZSTD_compress2(ctx, out, room, data, size);
+	MUST(!ZSTD_isError(size));
+	ZSTD_freeCCtx(ctx);
+	return size;
+}
+
 /**
  * Read to the end, or to the first error.
  *
@@ -88,7 +104,7 @@ read_all(struct capture *capture)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static uint8_t gz[FILE_MAX + 1024];
+	static uint8_t compressed[FILE_MAX + 1024];
 	struct capture *capture;
 	char err[256];
 	uint64_t sum;
@@ -98,12 +114,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	how = *data++;
 	size--;
-	if (how & 1) {
-		size = compress_gzip(data, size, gz, sizeof(gz));
-		data = gz;
-		if (how & 2)
-			size = size * (how >> 2) / 64;
-	}
+	if (how & 1)
+		size = compress_gzip(data, size, compressed, sizeof(compressed));
+	else if (how & 2)
+		size = compress_zstd(data, size, compressed, sizeof(compressed));
+	if (how & 3)
+		data = compressed;
+	if ((how & 3) == 3 || ((how & 3) == 2 && how >> 2 != 0))
+		size = size * (how >> 2) / 64;
 	MUST(ftruncate(file, 0) == 0);
 	MUST(pwrite(file, data, size, 0) == (ssize_t)size);
 	if (capture_open(path, &capture, err, sizeof(err)) != 0) {
