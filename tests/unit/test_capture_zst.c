@@ -137,6 +137,23 @@ both_formats_are_read_and_rewound(void **state)
 	}
 }
 
+/* Nothing remains of the frame that was being read. */
+static void
+rewound_file_that_was_emptied_is_empty(void **state)
+{
+	struct capture *c;
+
+	one_frame(2);
+	save_frames();
+	c = opened();
+	next(c);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(capture_rewind(c), -EINVAL);
+	assert_string_equal(capture_error(c),
+			"is empty: it has no capture header, decompressed byte 0");
+	capture_close(c);
+}
+
 /* As often as a caller asks. */
 static void
 end_of_file_remains_the_end(void **state)
@@ -461,6 +478,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FILES(both_formats_are_read_and_rewound),
+		FILES(rewound_file_that_was_emptied_is_empty),
 		FILES(end_of_file_remains_the_end),
 		FILES(frames_follow_one_another),
 		FILES(long_incompressible_file_is_read),

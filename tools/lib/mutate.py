@@ -87,7 +87,7 @@ TESTS = [
      ['test_edu', 'test_bad_input', 'test_trouble', 'test_daemon']),
     ('lib/traffic/*', ['traffic_*', 'wire_gen'], ['test_flows']),
     ('lib/igb_model/wire_gen.c', ['wire_gen', 'wire'], ['test_flows']),
-    ('lib/igb_model/capture*', ['capture', 'wire*', 'no_memory'], ['test_captures']),
+    ('lib/igb_model/capture*', ['capture*', 'wire*', 'no_memory'], ['test_captures']),
     ('lib/igb_model/wire*', ['wire*', 'capture', 'no_memory'],
      ['test_links', 'test_captures', 'test_datapath']),
     ('lib/igb_hw/*', ['igb_*'], ['test_ethdev_calls', 'test_functional']),
