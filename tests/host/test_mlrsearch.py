@@ -292,6 +292,15 @@ class Search(unittest.TestCase):
             found = mlrsearch.mlrsearch(system.measure, [NDR], load, load)
             self.assertEqual((found.goals[0].lower, found.goals[0].upper), bounds)
 
+    def test_extreme_loads_and_goals_end(self):
+        goals = [Goal(width=1e-9), Goal(loss_ratio=ALMOST_1, width=ALMOST_1)]
+        for top in (1e308, 1e-290):
+            system = steady(top / 7)
+            found = mlrsearch.mlrsearch(system.measure, goals, top * 1.000001e-12, top)
+            self.brackets(found.goals[0], top / 7)
+            self.assertEqual((found.goals[1].lower, found.goals[1].upper), (top, None))
+            self.assertLess(len(found.trials), 500)
+
     def test_lower_bound_above_upper_bound_is_not_relevant(self):
         session = mlrsearch.Session(None, Limits())
         control = mlrsearch.Controller(session, [RFC2544], 1.0, 100.0)
@@ -362,7 +371,8 @@ class Refusals(unittest.TestCase):
                 Goal(**bad)
 
     def test_invalid_loads_are_refused(self):
-        for low, high in ((0.0, 1.0), (2.0, 1.0), (1.0, float('inf')), (-1.0, 1.0)):
+        for low, high in ((0.0, 1.0), (2.0, 1.0), (1.0, float('inf')), (-1.0, 1.0),
+                          (1.0, 1.01e12)):
             with self.assertRaises(ValueError):
                 mlrsearch.mlrsearch(steady(1).measure, [NDR], low, high)
         with self.assertRaises(ValueError):

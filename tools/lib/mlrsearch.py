@@ -218,8 +218,8 @@ class Controller:
 
     def __init__(self, session, goals, min_load, max_load):
         require(goals, 'a search needs a goal')
-        require(0 < min_load <= max_load < math.inf,
-                'min_load must be positive and at most max_load')
+        require(0 < min_load <= max_load < math.inf and max_load <= min_load * 1e12,
+                'min_load must be positive, at most max_load, and at least 1e-12 of it')
         self.session = session
         self.goals = list(goals)
         self.min_load, self.max_load = min_load, max_load
@@ -234,11 +234,9 @@ class Controller:
         return self.max_load * math.exp((index - self.last) * self.step)
 
     def index(self, load):
-        """Return the index of the greatest load of the grid that is not greater; 0 below it."""
-        if load <= self.min_load:
-            return 0
-        steps = (math.log(load) - math.log(self.min_load)) / self.step
-        return min(self.last, math.floor(steps))
+        """Return the index of the greatest load of the grid that is at most this load, or 0."""
+        load = min(max(load, self.min_load), self.max_load)
+        return min(self.last, math.floor((math.log(load) - math.log(self.min_load)) / self.step))
 
     def width(self, goal):
         """Return how many steps of the grid are within the width of the goal."""
