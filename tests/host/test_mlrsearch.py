@@ -193,7 +193,7 @@ class Search(unittest.TestCase):
         self.assertGreater(result.upper, rate)
 
     def test_steady_system_is_found_with_two_loads_for_each_goal(self):
-        for capacity in (MIN * 1.1, 1234.5e3 / 7, MAX / 3, 1e6, MAX * 0.99):
+        for capacity in (MIN * 1.004, MIN * 1.1, 1234.5e3 / 7, MAX / 3, 1e6, MAX * 0.99):
             found = self.search(steady(capacity), NDR, PDR)
             self.assertEqual(found.ended, mlrsearch.COMPLETE)
             self.brackets(found.goals[0], capacity)
@@ -212,6 +212,18 @@ class Search(unittest.TestCase):
         found = self.search(steady(1e6), wide, NDR)
         self.brackets(found.goals[0], 1e6)
         self.brackets(found.goals[1], 1e6)
+
+    def test_width_of_goal_is_in_whole_steps_of_the_least_width(self):
+        goals = [replace(NDR, width=width) for width in (0.005, 0.009, 0.1)]
+        control = mlrsearch.Controller(None, goals, MIN, MAX)
+        self.assertEqual(control.last, 1379)    # ln(1000) / -ln(1 - 0.005) is 1378.1
+        self.assertEqual([control.width(goal) for goal in goals], [1, 1, 21])
+        self.assertEqual((control.load(0), control.load(control.last)), (MIN, MAX))
+
+    def test_first_trial_has_least_initial_duration(self):
+        goals = [replace(NDR, initial_duration=d, final_duration=8.0) for d in (4.0, 2.0, 8.0)]
+        first = self.search(steady(1e6), *goals).trials[0]
+        self.assertEqual((first.duration, first.load), (2.0, MAX))
 
     def test_trials_are_shared_by_goals(self):
         alone = len(self.search(steady(1e6), NDR).trials)
@@ -238,6 +250,15 @@ class Search(unittest.TestCase):
         self.brackets(found.goals[0], 9e5)
         # 1379 steps of the grid between MIN and MAX: at most 11 moves, and 11 halves.
         self.assertLessEqual(len(found.trials), 1 + 22 + 2 * 11)
+
+    def test_system_that_loses_little_at_any_overload_is_found(self):
+        system = System(None)
+        for capacity in (MIN * 1.02, 9e5):
+            system.measure = lambda duration, load, limit=capacity: Trial(
+                duration, load, 0.0 if load <= limit else 0.01)
+            found = self.search(system, NDR)
+            self.brackets(found.goals[0], capacity)
+            self.assertLessEqual(len(found.trials), 1 + 22 + 2 * 11)
 
     def test_noisy_system_is_found_near_its_median(self):
         for seed in range(20):
@@ -366,7 +387,8 @@ class Refusals(unittest.TestCase):
         for bad in ({'loss_ratio': -0.1}, {'loss_ratio': 1.0}, {'loss_ratio': nan},
                     {'exceed_ratio': -0.1}, {'exceed_ratio': 1.0}, {'width': 0.0}, {'width': 1.0},
                     {'initial_duration': 0.0}, {'initial_duration': 1.1},
-                    {'final_duration': float('inf')}, {'duration_sum': 0.0}):
+                    {'final_duration': float('inf')}, {'duration_sum': 0.0},
+                    {'duration_sum': float('inf')}):
             with self.assertRaises(ValueError, msg=bad):
                 Goal(**bad)
 
@@ -387,6 +409,19 @@ class Refusals(unittest.TestCase):
                 mlrsearch.mlrsearch(bad, [NDR], MIN, MAX)
 
 
+    def test_invalid_arguments_of_other_searches_are_refused(self):
+        measure, inf = steady(1).measure, float('inf')
+        for search, *args in (
+                (mlrsearch.throughput, 0.0), (mlrsearch.throughput, inf),
+                (mlrsearch.throughput, 1.0, 0.9e-9), (mlrsearch.throughput, 1.0, 1.1),
+                (mlrsearch.back_to_back, 0.0, 9), (mlrsearch.back_to_back, inf, 9),
+                (mlrsearch.back_to_back, 1.0, 9, 0), (mlrsearch.back_to_back, 1.0, 9, 10),
+                (mlrsearch.back_to_back, 1.0, 9, 1, 0), (mlrsearch.loss_curve, 0.0),
+                (mlrsearch.loss_curve, inf), (mlrsearch.loss_curve, 1.0, 0)):
+            with self.assertRaises(ValueError, msg=(search, args)):
+                search(measure, *args)
+
+
 class Throughput(unittest.TestCase):
     def test_binary_search_finds_greatest_load_without_loss(self):
         for capacity, lower, upper in ((333.0, 333.0, 334.0), (333.9, 333.0, 334.0),
@@ -397,6 +432,13 @@ class Throughput(unittest.TestCase):
             self.assertEqual(found.trials[0].load, 1000.0)
             self.assertEqual({t.duration for t in found.trials}, {60.0})
             self.assertLessEqual(len(found.trials), 11)
+
+    def test_coarsest_and_finest_resolution_end(self):
+        found = mlrsearch.throughput(steady(600.0).measure, 1000.0, resolution=1)
+        self.assertEqual((found.lower, found.upper), (None, 1000.0))
+        found = mlrsearch.throughput(steady(600.0).measure, 1000.0, resolution=1e-9)
+        self.assertEqual((found.lower, found.upper), (600.0, 600.000001))
+        self.assertLessEqual(len(found.trials), 31)
 
     def test_system_without_limit_needs_one_trial(self):
         found = mlrsearch.throughput(steady(1000.0).measure, 1000.0)
@@ -442,6 +484,11 @@ class BackToBack(unittest.TestCase):
     def test_resolution_rounds_down(self):
         found = self.bursts(Bursts(1000), 2048, resolution=64, repetitions=1)
         self.assertEqual(found.bursts, [960])
+
+    def test_burst_of_one_length_is_one_trial(self):
+        for buffered, burst in ((64, 64), (63, 0)):
+            found = self.bursts(Bursts(buffered), 64, resolution=64, repetitions=1)
+            self.assertEqual((found.bursts, len(found.trials)), ([burst], 1))
 
     def test_buffers_that_are_no_limit_and_absent_buffers_end(self):
         self.assertEqual(self.bursts(Bursts(2000), 2000, repetitions=2).bursts, [2000, 2000])
