@@ -9,6 +9,10 @@
  * main lcore carries all streams, and checks the clock between turns. The counters belong to the
  * lcore that carries the stream; the main lcore reads them while they change, which is accurate
  * enough for a display.
+ *
+ * The command `forward` is one run: forward_run() starts the workers, watches them and reports. For
+ * the prompt, a run begins with forward_start() and ends with forward_stop(). In the meantime the
+ * main lcore reads commands and carries no stream.
  */
 
 #include <inttypes.h>
@@ -47,16 +51,30 @@ struct worker {
 	void (*between)(void);                /* duty of the main lcore between turns, or NULL */
 } __rte_cache_aligned;
 
+/* Counters of all streams of a port. */
+struct counts {
+	uint64_t received, sent, dropped;
+};
+
 static struct run {
 	const struct options *o;
-	struct stream *streams;
+	struct stream *streams; /* NULL: no run */
 	unsigned int nb_streams;
+	struct worker *workers;
+	unsigned int nb_workers;
+	bool stop;                  /* ends the workers of this run; accessed atomically */
 	uint64_t start, last, next; /* TSC: start of the run, last display, next display */
-	struct {
-		uint64_t received, sent;
-	} shown[RTE_MAX_ETHPORTS];
+	struct counts shown[RTE_MAX_ETHPORTS];
+	uint64_t missed[RTE_MAX_ETHPORTS]; /* imissed of each port at the start of the run */
 	bool terminal;
 } run;
+
+/* Return true if the prompt requested that packets are shown: received ones, or sent ones. */
+static bool
+is_verbose(unsigned int which)
+{
+	return (__atomic_load_n(&run.o->verbose, __ATOMIC_RELAXED) & which) != 0;
+}
 
 static uint16_t
 receive(struct stream *s, struct rte_mbuf **pkts, const struct options *o)
@@ -64,14 +82,22 @@ receive(struct stream *s, struct rte_mbuf **pkts, const struct options *o)
 	uint16_t n = rte_eth_rx_burst(s->in->id, s->in_q, pkts, o->burst);
 
 	s->received += n;
+	if (n > 0 && is_verbose(VERBOSE_RX))
+		show_packets(s->in, s->in_q, "received", pkts, n);
 	return n;
 }
 
 static void
 transmit(struct stream *s, struct rte_mbuf **pkts, uint16_t n)
 {
-	uint16_t sent = n == 0 ? 0 : rte_eth_tx_burst(s->out->id, s->out_q, pkts, n);
+	uint16_t sent;
 
+	if (n == 0)
+		return;
+	/* Show the packets first, because the driver frees those that it has sent. */
+	if (is_verbose(VERBOSE_TX))
+		show_packets(s->out, s->out_q, "sent", pkts, n);
+	sent = rte_eth_tx_burst(s->out->id, s->out_q, pkts, n);
 	s->sent += sent;
 	if (sent < n) {
 		s->dropped += n - sent;
@@ -197,6 +223,8 @@ turn_txonly(struct stream *s, const struct options *o)
 		return 0;
 	for (uint16_t i = 0; i < o->burst; i++)
 		fill_udp(pkts[i], s, o->size - FCS_LEN);
+	if (is_verbose(VERBOSE_TX))
+		show_packets(s->out, s->out_q, "sent", pkts, o->burst);
 	/* Here a full ring is the normal state: the packets do not count as dropped. */
 	sent = rte_eth_tx_burst(s->out->id, s->out_q, pkts, o->burst);
 	s->sent += sent;
@@ -210,7 +238,7 @@ work(void *arg)
 	struct worker *w = arg;
 	uint64_t last = rte_rdtsc();
 
-	while (!stop_requested) {
+	while (!stop_requested && !__atomic_load_n(&run.stop, __ATOMIC_RELAXED)) {
 		uint16_t n = 0;
 		uint64_t now;
 
@@ -227,6 +255,24 @@ work(void *arg)
 	return 0;
 }
 
+static struct counts
+count(const struct port *p)
+{
+	struct counts c = { 0 };
+
+	for (unsigned int i = 0; i < run.nb_streams; i++) {
+		const struct stream *s = &run.streams[i];
+
+		if (s->in == p)
+			c.received += s->received;
+		if (s->out == p) {
+			c.sent += s->sent;
+			c.dropped += s->dropped;
+		}
+	}
+	return c;
+}
+
 static void
 display(double seconds, double interval)
 {
@@ -234,20 +280,14 @@ display(double seconds, double interval)
 
 	printf("%s%6.0f s", run.terminal ? "\r" : "", seconds);
 	for (unsigned int p = 0; p < nb_ports; p++) {
-		uint64_t received = 0, sent = 0;
+		struct counts c = count(&ports[p]);
 
-		for (unsigned int i = 0; i < run.nb_streams; i++) {
-			if (run.streams[i].in == &ports[p])
-				received += run.streams[i].received;
-			if (run.streams[i].out == &ports[p])
-				sent += run.streams[i].sent;
-		}
 		printf("   port %u rx %s tx %s", ports[p].id,
 				report_rate(rx, sizeof(rx),
-						(received - run.shown[p].received) / interval),
-				report_rate(tx, sizeof(tx), (sent - run.shown[p].sent) / interval));
-		run.shown[p].received = received;
-		run.shown[p].sent = sent;
+						(c.received - run.shown[p].received) / interval),
+				report_rate(tx, sizeof(tx),
+						(c.sent - run.shown[p].sent) / interval));
+		run.shown[p] = c;
 	}
 	printf(run.terminal ? "\033[K" : "\n");
 	fflush(stdout);
@@ -362,8 +402,17 @@ final_report(const struct options *o, double seconds, uint64_t longest_gap)
 	return status;
 }
 
-int
-forward_run(const struct options *o)
+static void
+free_run(void)
+{
+	rte_free(run.workers);
+	rte_free(run.streams);
+	run = (struct run){ 0 };
+}
+
+/* Make the streams, and divide them among the workers. */
+static int
+make_run(const struct options *o)
 {
 	static uint16_t (*const turns[])(struct stream *, const struct options *) = {
 		[MODE_IO] = turn_io,
@@ -373,46 +422,64 @@ forward_run(const struct options *o)
 		[MODE_TXONLY] = turn_txonly,
 		[MODE_ICMPECHO] = turn_icmpecho,
 	};
-	unsigned int nb_workers = RTE_MAX(rte_lcore_count() - 1, 1u), i = 0, lcore;
-	struct worker *workers;
-	uint64_t gap = 0, end;
-	int status = 1;
 
 	run.o = o;
-	run.terminal = isatty(STDOUT_FILENO);
+	run.nb_workers = RTE_MAX(rte_lcore_count() - 1, 1u);
 	run.streams = rte_calloc("streams", (size_t)nb_ports * RTE_MAX(o->rxq, o->txq),
 			sizeof(struct stream), RTE_CACHE_LINE_SIZE);
-	workers = rte_calloc("workers", nb_workers, sizeof(*workers), RTE_CACHE_LINE_SIZE);
-	if (run.streams == NULL || workers == NULL) {
+	run.workers = rte_calloc("workers", run.nb_workers, sizeof(struct worker),
+			RTE_CACHE_LINE_SIZE);
+	if (run.streams == NULL || run.workers == NULL) {
 		report_error("not enough memory for the streams");
-		goto out;
+		free_run();
+		return 1;
 	}
 	run.nb_streams = make_streams(o, run.streams);
-	for (unsigned int w = 0; w < nb_workers; w++)
-		workers[w] = (struct worker){
+	for (unsigned int w = 0; w < run.nb_workers; w++)
+		run.workers[w] = (struct worker){
 			.o = o,
 			.turn = turns[o->mode],
 			.streams = run.streams,
 			.first = w,
-			.step = nb_workers,
+			.step = run.nb_workers,
 			.nb_streams = run.nb_streams,
 		};
 
 	ports_wait_link(); /* reports a link that is down; it may still come up */
 	printf("forwarding on %u port%s, %u lcore%s\n", nb_ports, nb_ports == 1 ? "" : "s",
-			nb_workers, nb_workers == 1 ? "" : "s");
+			run.nb_workers, run.nb_workers == 1 ? "" : "s");
 	fflush(stdout);
+	return 0;
+}
+
+static void
+launch_workers(void)
+{
+	unsigned int i = 0, lcore;
+
+	RTE_LCORE_FOREACH_WORKER(lcore) {
+		check_nodes(&run.workers[i], lcore);
+		rte_eal_remote_launch(work, &run.workers[i++], lcore);
+	}
+}
+
+int
+forward_run(const struct options *o)
+{
+	uint64_t gap = 0, end;
+	int status;
+
+	if (make_run(o) != 0)
+		return 1;
+	run.terminal = isatty(STDOUT_FILENO);
 	run.start = run.last = rte_rdtsc();
 	run.next = run.start + rte_get_tsc_hz() * (run.terminal ? 1 : PROGRESS_SECONDS);
 	if (rte_lcore_count() == 1) {
-		workers[0].between = watch;
-		check_nodes(&workers[0], rte_lcore_id());
-		work(&workers[0]);
+		run.workers[0].between = watch;
+		check_nodes(&run.workers[0], rte_lcore_id());
+		work(&run.workers[0]);
 	} else {
-		RTE_LCORE_FOREACH_WORKER(lcore) {
-			check_nodes(&workers[i], lcore);
-			rte_eal_remote_launch(work, &workers[i++], lcore);
-		}
+		launch_workers();
 		while (!stop_requested) {
 			rte_delay_us_sleep(10000);
 			watch();
@@ -421,15 +488,90 @@ forward_run(const struct options *o)
 	}
 	if (run.terminal)
 		printf("\r\033[K");
-	for (unsigned int w = 0; w < nb_workers; w++)
-		gap = RTE_MAX(gap, workers[w].longest_gap);
+	for (unsigned int w = 0; w < run.nb_workers; w++)
+		gap = RTE_MAX(gap, run.workers[w].longest_gap);
 	end = rte_rdtsc();
 	ports_drain(o); /* so that packets counted as sent were sent */
 	status = final_report(o, (double)(end - run.start) / rte_get_tsc_hz(), gap);
 	if (ports_lost())
 		status = 1;
-out:
-	rte_free(workers);
-	rte_free(run.streams);
+	free_run();
 	return status;
+}
+
+/* Return the packets that the device has dropped since its counters were cleared. */
+static uint64_t
+missed(const struct port *p)
+{
+	struct rte_eth_stats st;
+
+	return rte_eth_stats_get(p->id, &st) == 0 ? st.imissed : 0;
+}
+
+static void
+print_counts(const struct counts *c, uint64_t lost)
+{
+	printf("  RX-packets: %-14" PRIu64 " RX-dropped: %-13" PRIu64 " RX-total: %" PRIu64 "\n"
+	       "  TX-packets: %-14" PRIu64 " TX-dropped: %-13" PRIu64 " TX-total: %" PRIu64 "\n",
+			c->received, lost, c->received + lost, c->sent, c->dropped,
+			c->sent + c->dropped);
+}
+
+static void
+print_run(void)
+{
+	struct counts all = { 0 };
+	uint64_t all_lost = 0;
+
+	for (unsigned int i = 0; i < nb_ports; i++) {
+		const struct counts c = count(&ports[i]);
+		uint64_t lost = missed(&ports[i]);
+
+		if (lost >= run.missed[i]) /* else the counters were cleared during the run */
+			lost -= run.missed[i];
+		printf("\n  ---------------------- Forward statistics for port %-2u "
+		       "----------------------\n",
+				ports[i].id);
+		print_counts(&c, lost);
+		all.received += c.received;
+		all.sent += c.sent;
+		all.dropped += c.dropped;
+		all_lost += lost;
+	}
+	printf("\n  +++++++++++++++ Accumulated forward statistics for all ports "
+	       "+++++++++++++++\n");
+	print_counts(&all, all_lost);
+}
+
+int
+forward_start(const struct options *o, uint32_t bursts)
+{
+	if (make_run(o) != 0)
+		return 1;
+	for (unsigned int i = 0; i < nb_ports; i++)
+		run.missed[i] = missed(&ports[i]);
+	/* The workers do not run yet, so the streams still belong to the main lcore. */
+	for (uint32_t n = 0; n < bursts && !stop_requested; n++)
+		for (unsigned int i = 0; i < run.nb_streams; i++)
+			turn_txonly(&run.streams[i], o);
+	launch_workers();
+	return 0;
+}
+
+void
+forward_stop(void)
+{
+	__atomic_store_n(&run.stop, true, __ATOMIC_RELAXED);
+	printf("Waiting for lcores to finish...\n");
+	rte_eal_mp_wait_lcore();
+	ports_drain(run.o); /* so that packets counted as sent were sent */
+	print_run();
+	printf("\nDone.\n");
+	free_run();
+}
+
+bool
+forward_is_running(void)
+{
+	return run.streams != NULL;
 }

@@ -3,10 +3,10 @@
  */
 
 /*
- * gantry-testpmd: an application for DPDK ports, similar to dpdk-testpmd, but for scripts: it has
- * no interactive command line.
+ * gantry-testpmd: an application for DPDK ports, similar to dpdk-testpmd, but for scripts. Its
+ * prompt has the commands of dpdk-testpmd that most users know, and no others.
  *
- *	gantry-testpmd EAL-ARGUMENTS -- forward|linerate|addresses [OPTIONS]
+ *	gantry-testpmd EAL-ARGUMENTS -- forward|linerate|addresses|-i [OPTIONS]
  *
  * The drivers of gantry are linked in. The application also runs on any other port that EAL
  * knows.
@@ -17,7 +17,8 @@
  * because a burst function takes no lock. The unit of work is therefore the stream: one receive
  * queue, and the transmit queue with the same number on the peer port. A stream belongs to one
  * lcore for the duration of the command. The workers carry only streams; the main lcore watches
- * the clock and prints. With a single lcore, that lcore does both (forward.c).
+ * the clock and prints. With a single lcore, that lcore does both (forward.c). The prompt always
+ * needs a worker, because the main lcore waits for input (prompt.c).
  *
  *	           stream of lcore 1                      stream of lcore 2
  *	port 0 rx queue 0 --> port 1 tx queue 0    port 1 rx queue 0 --> port 0 tx queue 0
@@ -32,16 +33,18 @@
  *
  * Files
  *
+ *	prompt.c    reads commands and executes them
  *	forward.c   the modes io, mac, macswap, rxonly, txonly, icmpecho
  *	icmpecho.c  turns a request into its reply
  *	linerate.c  sends frames at line rate, and compares every byte that arrives
  *	addresses.c shows the three addresses of memory
+ *	show.c      prints ports, counters and packets for the prompt
  *	options.c   the command line
  *	port.c      starts and stops the ports that EAL found
  *	report.c    messages and JSON output
  *
- * Not done, on purpose: an interactive command line, and offloads other than RSS, scatter and
- * multi-segment transmit.
+ * Not done, on purpose: offloads other than RSS, scatter and multi-segment transmit, and commands
+ * of dpdk-testpmd that configure anything else.
  */
 
 #include <stdio.h>
@@ -115,6 +118,9 @@ main(int argc, char **argv)
 			break;
 		case CMD_ADDRESSES:
 			status = addresses_run(&o);
+			break;
+		case CMD_PROMPT:
+			status = prompt_run(&o);
 			break;
 		}
 	}

@@ -12,7 +12,7 @@
 #include "testpmd.h"
 
 #define USAGE \
-	"usage: gantry-testpmd EAL-ARGUMENTS -- forward|linerate|addresses [OPTIONS]\n" \
+	"usage: gantry-testpmd EAL-ARGUMENTS -- forward|linerate|addresses|-i [OPTIONS]\n" \
 	"  forward    --mode io|mac|macswap|rxonly|txonly|icmpecho (io)\n" \
 	"             --size BYTES    size of a frame that txonly sends, with FCS (64)\n" \
 	"             --idle US       microseconds to sleep if no packet came (0: never)\n" \
@@ -20,6 +20,8 @@
 	"                             standard input (64,128,256,512,1024,1280,1518)\n" \
 	"             --trials N      trials of each size (1)\n" \
 	"  addresses  print rings, pools and BARs with virtual, physical and bus address\n" \
+	"  -i         a prompt with commands of dpdk-testpmd, which help lists; it has the options of\n" \
+	"             forward, except --duration and --json, and needs two lcores\n" \
 	"  all        --duration S    seconds (forward: until a signal; linerate: 2)\n" \
 	"             --json FILE     write the result to FILE (- is standard output)\n" \
 	"             --rxq N --txq N queues of each port (1)\n" \
@@ -225,8 +227,8 @@ options_parse(struct options *o, int argc, char **argv)
 	memcpy(o->sizes, rfc2544, sizeof(rfc2544));
 
 	if (argc < 2) {
-		report_error("no command: EAL's arguments, then --, then forward, linerate or "
-			     "addresses (see gantry-testpmd --help)");
+		report_error("no command: EAL's arguments, then --, then forward, linerate, "
+			     "addresses or -i (see gantry-testpmd --help)");
 		return false;
 	}
 	if (strcmp(argv[1], "forward") == 0) {
@@ -235,10 +237,12 @@ options_parse(struct options *o, int argc, char **argv)
 		o->command = CMD_LINERATE;
 	} else if (strcmp(argv[1], "addresses") == 0) {
 		o->command = CMD_ADDRESSES;
+	} else if (strcmp(argv[1], "-i") == 0 || strcmp(argv[1], "--interactive") == 0) {
+		o->command = CMD_PROMPT;
 	} else if (options_print_info(argv[1])) {
 		exit(0);
 	} else {
-		report_error("%s: no such command (forward, linerate, addresses)", argv[1]);
+		report_error("%s: no such command (forward, linerate, addresses, -i)", argv[1]);
 		return false;
 	}
 	if (o->command == CMD_LINERATE) {
@@ -273,8 +277,14 @@ options_parse(struct options *o, int argc, char **argv)
 	/* EAL uses getopt after this, and getopt must report unknown options to the user again. */
 	optind = 0;
 	opterr = 1;
+	if (o->command == CMD_PROMPT && (o->duration != 0 || o->json != NULL)) {
+		report_error("-i has no --duration and no --json: use the command forward");
+		return false;
+	}
 	/* A stream sends on the transmit queue that has the number of its receive queue. */
-	if (o->txq < o->rxq && o->command == CMD_FORWARD && o->mode != MODE_RXONLY) {
+	if (o->txq < o->rxq &&
+			(o->command == CMD_PROMPT ||
+					(o->command == CMD_FORWARD && o->mode != MODE_RXONLY))) {
 		report_error("--txq %u is less than --rxq %u: each receive queue needs its own "
 			     "transmit queue",
 				o->txq, o->rxq);

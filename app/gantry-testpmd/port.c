@@ -58,7 +58,7 @@ largest_own_frame(const struct options *o)
 {
 	uint32_t largest = 0;
 
-	if (o->command == CMD_FORWARD && o->mode == MODE_TXONLY)
+	if ((o->command == CMD_FORWARD && o->mode == MODE_TXONLY) || o->command == CMD_PROMPT)
 		largest = o->size;
 	if (o->command == CMD_LINERATE) {
 		for (unsigned int i = 0; i < o->nb_sizes; i++)
@@ -156,8 +156,34 @@ configure(const struct options *o, struct port *p)
 	return 0;
 }
 
+int
+port_start(struct port *p)
+{
+	int ret = rte_eth_dev_start(p->id);
+
+	if (ret != 0) {
+		report_error("port %u (%s) does not start: %s", p->id, p->name, rte_strerror(-ret));
+		return 1;
+	}
+	p->started = true;
+	return 0;
+}
+
+int
+port_stop(struct port *p)
+{
+	int ret = p->started ? rte_eth_dev_stop(p->id) : 0;
+
+	if (ret != 0) {
+		report_error("port %u (%s) does not stop: %s", p->id, p->name, rte_strerror(-ret));
+		return 1;
+	}
+	p->started = false;
+	return 0;
+}
+
 static int
-start(const struct options *o, struct port *p)
+set_up_queues(const struct options *o, struct port *p)
 {
 	struct rte_eth_rxconf rxconf = p->info.default_rxconf;
 	struct rte_eth_txconf txconf = p->info.default_txconf;
@@ -178,14 +204,9 @@ start(const struct options *o, struct port *p)
 		ret = rte_eth_rx_queue_setup(p->id, q, p->rxd, socket, &rxconf, mbuf_pool);
 	for (uint16_t q = 0; q < o->txq && ret == 0; q++)
 		ret = rte_eth_tx_queue_setup(p->id, q, p->txd, socket, &txconf);
-	if (ret == 0)
-		ret = rte_eth_dev_start(p->id);
-	if (ret != 0) {
+	if (ret != 0)
 		report_error("port %u (%s) does not start: %s", p->id, p->name, rte_strerror(-ret));
-		return 1;
-	}
-	p->started = true;
-	return 0;
+	return ret != 0;
 }
 
 int
@@ -222,8 +243,11 @@ ports_set_up(const struct options *o)
 		if (configure(o, &ports[i]) != 0)
 			return 1;
 	ret = make_pool(o);
-	for (unsigned int i = 0; i < nb_ports && ret == 0; i++)
-		ret = start(o, &ports[i]);
+	for (unsigned int i = 0; i < nb_ports && ret == 0; i++) {
+		ret = set_up_queues(o, &ports[i]);
+		if (ret == 0)
+			ret = port_start(&ports[i]);
+	}
 	return ret;
 }
 
@@ -242,8 +266,9 @@ ports_wait_link(void)
 		for (down = 0; down < nb_ports; down++) {
 			struct port *p = &ports[down];
 
-			if (rte_eth_link_get_nowait(p->id, &p->link) != 0 ||
-					p->link.link_status != RTE_ETH_LINK_UP)
+			if (p->started &&
+					(rte_eth_link_get_nowait(p->id, &p->link) != 0 ||
+							p->link.link_status != RTE_ETH_LINK_UP))
 				break;
 		}
 		if (down == nb_ports)
@@ -310,15 +335,9 @@ ports_stop(void)
 	int status = 0;
 
 	rte_eth_dev_callback_unregister(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_RMV, on_removal, NULL);
-	for (unsigned int i = 0; i < nb_ports; i++) {
-		int ret = ports[i].started ? rte_eth_dev_stop(ports[i].id) : 0;
-
-		if (ret != 0) {
-			report_error("port %u (%s) does not stop: %s", ports[i].id, ports[i].name,
-					rte_strerror(-ret));
+	for (unsigned int i = 0; i < nb_ports; i++)
+		if (port_stop(&ports[i]) != 0)
 			status = 1;
-		}
-	}
 	for (unsigned int i = 0; i < nb_ports; i++)
 		rte_eth_dev_close(ports[i].id);
 	rte_mempool_free(mbuf_pool);

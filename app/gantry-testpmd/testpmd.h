@@ -27,6 +27,7 @@ enum command {
 	CMD_FORWARD,
 	CMD_LINERATE,
 	CMD_ADDRESSES,
+	CMD_PROMPT,
 };
 
 enum forward_mode {
@@ -38,8 +39,12 @@ enum forward_mode {
 	MODE_ICMPECHO,
 	MODES,
 };
-/** Names of the modes, for --mode (options.c). */
+/** Names of the modes, for --mode and the prompt (options.c). */
 extern const char *const mode_names[MODES];
+
+/* Flags of the verbose level. */
+#define VERBOSE_RX 1
+#define VERBOSE_TX 2
 
 /** The command line after "--", parsed. */
 struct options {
@@ -58,6 +63,7 @@ struct options {
 	unsigned int nb_sizes; /**< linerate: number of sizes */
 	bool sizes_from_stdin; /**< one size per line, and one trial for each */
 	unsigned int trials;
+	unsigned int verbose; /**< VERBOSE_*: packets to show; changes while workers run */
 };
 
 /* options.c */
@@ -110,8 +116,21 @@ extern volatile sig_atomic_t stop_requested;
  * @retval 2  the options exceed what a port supports, which is reported
  */
 int ports_set_up(const struct options *o);
-/** Wait up to 9 s for the links. @return true if all are up; else the problem is reported */
+/**
+ * Wait up to 9 s for the links of the started ports.
+ *
+ * @return true if all are up; else the problem is reported
+ */
 bool ports_wait_link(void);
+/** Start a port that was set up. @return 0, or 1 after a reported failure */
+int port_start(struct port *p);
+/**
+ * Stop a port, if it is started. No lcore may use its queues.
+ *
+ * @param p  the port
+ * @return 0, or 1 after a reported failure
+ */
+int port_stop(struct port *p);
 /**
  * Have the driver warn if the core that polls a queue is on another memory node. Only
  * net_gantry_igb supports this; with other drivers, the function does nothing.
@@ -139,6 +158,21 @@ int ports_stop(void);
 int forward_run(const struct options *o);
 int linerate_run(const struct options *o);
 int addresses_run(const struct options *o);
+int prompt_run(const struct options *o);
+
+/* forward.c: one run of forwarding, for the prompt */
+
+/**
+ * Start forwarding on the worker lcores. No run may be active.
+ *
+ * @param o       the options, which must remain valid until forward_stop()
+ * @param bursts  bursts that each stream sends first
+ * @return 0, or 1 after a reported failure
+ */
+int forward_start(const struct options *o, uint32_t bursts);
+/** End the active run, and print what it has counted. */
+void forward_stop(void);
+bool forward_is_running(void);
 
 /* icmpecho.c */
 
@@ -150,6 +184,26 @@ int addresses_run(const struct options *o);
  * @return false if the packet is no such request; it is unchanged then
  */
 bool icmpecho_answer(struct rte_mbuf *m, const struct rte_ether_addr *own);
+
+/* show.c */
+
+void show_port_info(struct port *p);
+/** Print the counters of a port, and its rates since the last call for this port. */
+void show_port_stats(struct port *p);
+void show_port_xstats(struct port *p);
+/** Set the counters of a port to 0, and report it. */
+void clear_port_stats(struct port *p);
+/**
+ * Print a line for a burst, and a line for each of its packets.
+ *
+ * @param p      the port
+ * @param queue  number of the queue
+ * @param what   "received" or "sent"
+ * @param pkts   the packets
+ * @param n      number of packets
+ */
+void show_packets(const struct port *p, uint16_t queue, const char *what, struct rte_mbuf **pkts,
+		uint16_t n);
 
 /* report.c */
 
