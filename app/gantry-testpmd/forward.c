@@ -200,8 +200,8 @@ fill_udp(struct rte_mbuf *m, struct stream *s, uint32_t len)
 		.total_length = rte_cpu_to_be_16(len),
 		.time_to_live = 64,
 		.next_proto_id = IPPROTO_UDP,
-		.src_addr = rte_cpu_to_be_32(RTE_IPV4(198, 18, 0, 1)),
-		.dst_addr = rte_cpu_to_be_32(RTE_IPV4(198, 18, 0, 2)),
+		.src_addr = rte_cpu_to_be_32(RTE_IPV4(198u, 18, 0, 1)),
+		.dst_addr = rte_cpu_to_be_32(RTE_IPV4(198u, 18, 0, 2)),
 	};
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
 	len -= sizeof(*ip);

@@ -28,7 +28,8 @@ class PromptBench(Bench):
         return p
 
     def on_pair(self, **kw):
-        self.nic('a:mac=%s,speed=max,wire=pair:b' % MAC0, 'b:mac=%s,speed=max' % MAC1)
+        self.daemon = self.nic('a:mac=%s,speed=max,wire=pair:b' % MAC0,
+                               'b:mac=%s,speed=max' % MAC1)
         return self.start(self.sock('a'), self.sock('b'), **kw)
 
     def on_loop(self, **kw):
@@ -181,9 +182,10 @@ class Commands(PromptBench):
         self.output(p, 'set promisc all off')
         self.assertEqual(modes(), ['disabled', 'disabled'])
         self.output(p, 'start tx_first')
-        self.wait_until(lambda: [self.stats(p, n)['TX-packets'] for n in range(2)] == [64, 64])
-        self.output(p, 'stop')
+        self.wait_until(lambda: [self.nic_now(self.daemon)[n]['rx']['frames'] for n in 'ab'] ==
+                        [64, 64])
         self.assertEqual([self.stats(p, n)['RX-packets'] for n in range(2)], [32, 32])
+        self.output(p, 'stop')
         self.output(p, 'set promisc all on')
         self.assertEqual(modes(), ['enabled', 'enabled'])
         self.output(p, 'start tx_first')
