@@ -400,9 +400,11 @@ print_list(char *buf, const char *fmt, unsigned int nr)
 	size_t len = 0;
 	unsigned int i;
 
+	assert_non_null(buf);
 	for (i = 0; i < nr; i++) {
 		len += sprintf(buf + len, fmt, i, i);
-		len += sprintf(buf + len, i + 1 < nr ? "," : "");
+		if (i + 1 < nr)
+			len += sprintf(buf + len, ",");
 	}
 	return len;
 }
