@@ -34,6 +34,7 @@
 #include "unix_socket.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
+#define CLOSER_MS          20 /* wait for descriptors that are being closed, at the end */
 
 /*
  * The receiving thread.
@@ -205,7 +206,8 @@ client_free(struct vfu_client *c)
 {
 	if (c->sock >= 0)
 		vfu_closer_close(c->closer, c->sock);
-	vfu_closer_free(c->closer);
+	vfu_closer_stop(c->closer);
+	vfu_closer_free(c->closer, vfu_now_ms() + CLOSER_MS);
 	pthread_mutex_destroy(&c->lock);
 	pthread_mutex_destroy(&c->tx_lock);
 	pthread_cond_destroy(&c->cond);

@@ -27,8 +27,7 @@
  * Larger than VFU_MAX_CLOSING: a peer that is dropped leaves the descriptors of one receipt and of
  * its queued commands, and so do the clients that were refused in the meantime.
  */
-#define ROOM    4096u
-#define STOP_MS 20
+#define ROOM 4096u
 
 struct vfu_closer {
 	pthread_mutex_t lock;
@@ -87,8 +86,8 @@ close_all(void *arg)
 		c->nr--;
 		pthread_mutex_unlock(&c->lock);
 		close(fd);
-		atomic_fetch_sub(&c->held, 1);
 		atomic_fetch_sub(&c->pending, 1);
+		atomic_fetch_sub(&c->held, 1);
 		pthread_mutex_lock(&c->lock);
 	}
 	c->done = true;
@@ -114,18 +113,26 @@ vfu_closer_new(unsigned int max_fds)
 }
 
 void
-vfu_closer_free(struct vfu_closer *c)
+vfu_closer_stop(struct vfu_closer *c)
 {
-	const uint64_t deadline = vfu_now_ms() + STOP_MS;
-
 	if (c == NULL)
 		return;
 	pthread_mutex_lock(&c->lock);
 	c->stop = true;
 	pthread_cond_broadcast(&c->change);
-	while (c->started && !c->done && vfu_wait_until(&c->change, &c->lock, deadline) == 0)
+	pthread_mutex_unlock(&c->lock);
+}
+
+void
+vfu_closer_free(struct vfu_closer *c, uint64_t deadline_ms)
+{
+	if (c == NULL)
+		return;
+	pthread_mutex_lock(&c->lock);
+	while (c->started && !c->done && vfu_wait_until(&c->change, &c->lock, deadline_ms) == 0)
 		;
-	if (c->started && !c->done) {
+	/* A thread without a descriptor is about to end: after the deadline, also wait for it. */
+	if (c->started && !c->done && atomic_load(&c->pending) != 0) {
 		c->left_behind = true;
 		pthread_detach(c->thread);
 		pthread_mutex_unlock(&c->lock);

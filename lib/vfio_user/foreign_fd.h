@@ -25,6 +25,7 @@
 #define VFU_FOREIGN_FD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /** Maximum number of descriptors that may wait for their close(); beyond it the peer is dropped. */
 #define VFU_MAX_CLOSING 64u
@@ -44,10 +45,17 @@ bool vfu_fd_is_eventfd(int fd);
  */
 struct vfu_closer *vfu_closer_new(unsigned int max_fds);
 /**
- * Free a closer. Waits a moment for the descriptors that are being closed. If that takes longer,
- * the call returns, and the thread frees the closer when it is done. NULL is allowed.
+ * Ask the thread of a closer to end when it has closed what it has, and return at once. No call but
+ * vfu_closer_free() may follow. NULL is allowed. Any thread.
  */
-void vfu_closer_free(struct vfu_closer *closer);
+void vfu_closer_stop(struct vfu_closer *closer);
+/**
+ * Free a closer after vfu_closer_stop(). If descriptors are still being closed at the deadline, the
+ * call returns, and the thread frees the closer when it is done. NULL is allowed.
+ * @param deadline_ms  end of the wait, a time of vfu_now_ms(); several closers can share it, so
+ *   that their number does not prolong the wait
+ */
+void vfu_closer_free(struct vfu_closer *closer, uint64_t deadline_ms);
 /**
  * Close a descriptor, at once or in the thread of the closer. Never waits, unless @p closer is NULL
  * or takes no more. Any thread.

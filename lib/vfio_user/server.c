@@ -26,7 +26,8 @@
 #include "server_priv.h"
 #include "thread.h"
 
-#define CLOSING_MS 20 /* interval of checks whether descriptors are closed */
+#define CLOSING_MS 20  /* interval of checks whether descriptors are closed */
+#define CLOSERS_MS 100 /* from vfu_server_end(), for descriptors that are being closed */
 
 /*
  * The control thread.
@@ -253,8 +254,11 @@ server_free(struct vfu_server *s)
 	vfu_async_fini(s);
 	vfu_dma_fini(s);
 	vfu_irq_fini(s);
-	vfu_closer_free(s->closer);
-	vfu_closer_free(s->refused);
+	/* Both have had the time since vfu_server_end(): servers that end together wait once. */
+	vfu_closer_stop(s->closer);
+	vfu_closer_stop(s->refused);
+	vfu_closer_free(s->closer, s->closers_deadline);
+	vfu_closer_free(s->refused, s->closers_deadline);
 	pthread_mutex_destroy(&s->drop_lock);
 	free(s->out);
 	free(s);
@@ -338,6 +342,10 @@ fail:
 void
 vfu_server_end(struct vfu_server *server)
 {
+	uint64_t none = 0;
+
+	/* The first call counts: vfu_server_stop() also calls this. */
+	atomic_compare_exchange_strong(&server->closers_deadline, &none, vfu_now_ms() + CLOSERS_MS);
 	atomic_store(&server->stop, true);
 	wake(server);
 }

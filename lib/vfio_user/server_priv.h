@@ -250,6 +250,7 @@ struct vfu_server {
 	unsigned long aio;            /* the aio_context_t of the kernel; signals eventfds */
 	struct vfu_closer *closer;    /* for the socket of the client, and descriptors from it */
 	struct vfu_closer *refused;   /* the same for clients that are refused */
+	_Atomic uint64_t closers_deadline; /* of both at the end; vfu_server_end() sets it */
 	int null_fd;
 	int unmask_epoll; /* watches the unmask_fd of INTx */
 

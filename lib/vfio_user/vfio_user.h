@@ -64,9 +64,9 @@
  *     DMA       | first DMA_MAP| DMA_READ and DMA_WRITE messages;      | 200 ms, the default of
  *               | without fd,  | interrupts that are slow, or come     | desc.dma_timeout_ms
  *               | or eventfds  | behind a queued write                 |
- *     closers   | first foreign| close() of descriptors that are       | yes; their users never do
- *               | descriptor   | neither memory nor eventfds: of the   |
- *               |              | client, or of those that are refused  |
+ *     closers   | first foreign| close() of descriptors that are       | yes; their users never do,
+ *               | descriptor   | neither memory nor eventfds: of the   | but for 100 ms at the
+ *               |              | client, or of those that are refused  | end, shared by all servers
  *     polling   | the device's | the data path: vfu_dma_*(),           | never
  *               | owner        | vfu_server_irq()                      |
  *

@@ -179,14 +179,16 @@ int vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 
 /**
  * Ask the control thread to end, and return at once. vfu_server_stop() must follow. A caller that
- * first ends several servers and then stops each of them makes them end concurrently.
+ * first ends several servers and then stops each of them makes them end concurrently, and the wait
+ * for descriptors that are being closed does not grow with their number.
  * Any thread.
  */
 void vfu_server_end(struct vfu_server *server);
 
 /**
  * Drop the client, end the control thread, remove the socket, and free the server. Waits for the
- * control thread. NULL is allowed. Must not be called from ops.
+ * control thread, and until 100 ms after vfu_server_end() for descriptors that are being closed; a
+ * thread that still closes some then ends by itself. NULL is allowed. Must not be called from ops.
  */
 void vfu_server_stop(struct vfu_server *server);
 

@@ -20,6 +20,7 @@
 #include "deadline.h"
 #include "foreign_fd.h"
 #include "pending.h"
+#include "server_priv.h"
 #include "thread.h"
 #include "unix_socket.h"
 #include "vfu_test.h"
@@ -27,6 +28,9 @@
 #define FAKE     100000 /* descriptors from here on are numbers only */
 #define ROOM     4096   /* of a closer, foreign_fd.c */
 #define NO_CLOCK UINT64_MAX
+
+#define CLOSER_MS  20  /* that a test waits for a closer */
+#define CLOSERS_MS 100 /* that servers wait for theirs, from vfu_server_end() */
 
 static pthread_t test_thread;
 static atomic_bool hold;               /* close() in other threads takes until this is cleared */
@@ -36,7 +40,9 @@ static int closed[2 * ROOM];           /* their descriptors */
 static unsigned int closed_here;       /* calls of this thread for numbers */
 static bool no_thread, no_memory;      /* pthread_create(), malloc() fail */
 static uint64_t fixed_clock_ns = NO_CLOCK;
-static struct timespec deadline; /* of the last wait of this thread */
+static struct timespec deadline;   /* of the last wait of this thread */
+static uint64_t cond_deadlines[8]; /* of its waits for a condition, milliseconds */
+static unsigned int nr_cond_waits, joined;
 
 int __real_close(int fd);
 int __wrap_close(int fd);
@@ -44,6 +50,8 @@ int __real_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*run)
 		void *arg);
 int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*run)(void *),
 		void *arg);
+int __real_pthread_join(pthread_t t, void **ret);
+int __wrap_pthread_join(pthread_t t, void **ret);
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 int __real_pthread_mutex_clocklock(pthread_mutex_t *lock, clockid_t id, const struct timespec *ts);
@@ -76,6 +84,13 @@ __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*run)(voi
 	return no_thread ? EAGAIN : __real_pthread_create(t, attr, run, arg);
 }
 
+int
+__wrap_pthread_join(pthread_t t, void **ret)
+{
+	joined++;
+	return __real_pthread_join(t, ret);
+}
+
 void *
 __wrap_malloc(size_t size)
 {
@@ -95,8 +110,11 @@ int
 __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
 		const struct timespec *ts)
 {
-	if (pthread_equal(pthread_self(), test_thread))
+	if (pthread_equal(pthread_self(), test_thread)) {
 		deadline = *ts;
+		cond_deadlines[nr_cond_waits++ % 8] = (uint64_t)ts->tv_sec * 1000 +
+				(uint64_t)ts->tv_nsec / 1000000;
+	}
 	return __real_pthread_cond_timedwait(cond, lock, ts);
 }
 
@@ -116,9 +134,16 @@ setup(void **state)
 {
 	test_thread = pthread_self();
 	hold = no_thread = no_memory = false;
-	closing = nr_closed = next_closed = closed_here = 0;
+	closing = nr_closed = next_closed = closed_here = nr_cond_waits = 0;
 	fixed_clock_ns = NO_CLOCK;
 	return 0;
+}
+
+static void
+free_closer(struct vfu_closer *c)
+{
+	vfu_closer_stop(c);
+	vfu_closer_free(c, vfu_now_ms() + CLOSER_MS);
 }
 
 /* Hand numbers to a closer that counts them as open. */
@@ -160,7 +185,7 @@ peer_is_refused_beyond_64_descriptors_that_do_not_close(void **state)
 	/* The thread waits for further ones. */
 	leave_to(c, FAKE + VFU_MAX_CLOSING + 1, 1);
 	assert_closed_in_order(FAKE, VFU_MAX_CLOSING + 2);
-	vfu_closer_free(c);
+	free_closer(c);
 }
 
 static void
@@ -183,7 +208,7 @@ peer_is_refused_beyond_its_open_descriptors(void **state)
 		vfu_closer_close(c, eventfd(0, EFD_CLOEXEC));
 		assert_null(vfu_closer_refuses(c));
 		assert_int_equal(vfu_closer_held(c), limits[i] + VFU_MSG_FDS);
-		vfu_closer_free(c);
+		free_closer(c);
 	}
 }
 
@@ -196,7 +221,7 @@ closer_without_limit_refuses_nothing(void **state)
 	for (unsigned int i = 0; i < 10000; i++)
 		vfu_closer_took(c);
 	assert_null(vfu_closer_refuses(c));
-	vfu_closer_free(c);
+	free_closer(c);
 
 	/* No closer: a descriptor is closed at once, and nothing is counted. */
 	vfu_closer_took(NULL);
@@ -205,7 +230,7 @@ closer_without_limit_refuses_nothing(void **state)
 	assert_int_equal(closed_here, 1);
 	vfu_closer_close(NULL, fd);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
-	vfu_closer_free(NULL);
+	free_closer(NULL);
 	assert_int_equal(closing, 0);
 }
 
@@ -221,7 +246,7 @@ memory_and_eventfds_are_closed_at_once(void **state)
 		assert_int_equal(fcntl(fds[i], F_GETFD), -1);
 		assert_int_equal(vfu_closer_held(c), 0);
 	}
-	vfu_closer_free(c);
+	free_closer(c);
 	assert_int_equal(closing, 0);
 }
 
@@ -243,7 +268,7 @@ full_ring_closes_in_the_thread_of_the_caller(void **state)
 	hold = false;
 	assert_closed_in_order(FAKE, ROOM + 1);
 	wait_until(vfu_closer_held(c) == 0);
-	vfu_closer_free(c);
+	free_closer(c);
 }
 
 static void
@@ -259,7 +284,7 @@ closer_without_thread_closes_in_the_thread_of_the_caller(void **state)
 	leave_to(c, FAKE, 1); /* starts it now */
 	assert_closed_in_order(FAKE, 1);
 	assert_int_equal(closed_here, 2);
-	vfu_closer_free(c);
+	free_closer(c);
 }
 
 static void
@@ -268,7 +293,7 @@ freed_closer_closes_what_it_has(void **state)
 	struct vfu_closer *c = vfu_closer_new(0);
 
 	leave_to(c, FAKE, 100);
-	vfu_closer_free(c);
+	free_closer(c);
 	assert_closed_in_order(FAKE, 100);
 
 	/* It waits for no close() that takes long. */
@@ -276,10 +301,84 @@ freed_closer_closes_what_it_has(void **state)
 	hold = true;
 	nr_closed = next_closed = 0;
 	leave_to(c, FAKE, 3);
-	vfu_closer_free(c);
+	free_closer(c);
 	assert_int_equal(nr_closed, 0);
 	hold = false;
 	assert_closed_in_order(FAKE, 3);
+}
+
+/* The thread has nothing to close, so the caller waits for its end, whatever the deadline. */
+static void
+idle_closer_ends_with_the_call_after_any_deadline(void **state)
+{
+	struct vfu_closer *c = vfu_closer_new(0);
+
+	leave_to(c, FAKE, 1);
+	wait_until(vfu_closer_held(c) == 0);
+	joined = 0;
+	vfu_closer_stop(c);
+	vfu_closer_free(c, 0);
+	assert_int_equal(joined, 1);
+}
+
+/*
+ * Every close() takes long. The first wait ends at the deadline; the others find that it has
+ * passed.
+ */
+static void
+servers_that_end_together_share_the_wait_of_their_closers(void **state)
+{
+	struct device d[2];
+	uint64_t begin;
+
+	for (unsigned int i = 0; i < 2; i++)
+		device_start(&d[i]);
+	hold = true;
+	for (unsigned int i = 0; i < 2; i++) {
+		leave_to(d[i].server->closer, FAKE + 10 * (int)i, 3);
+		leave_to(d[i].server->refused, FAKE + 100 + 10 * (int)i, 3);
+	}
+	wait_until(atomic_load(&closing) == 4);
+	begin = vfu_now_ms();
+	fixed_clock_ns = begin * 1000000;
+	for (unsigned int i = 0; i < 2; i++)
+		vfu_server_end(d[i].server);
+	fixed_clock_ns = (begin + CLOSERS_MS - 10) * 1000000; /* the control threads take that */
+	nr_cond_waits = 0;
+	for (unsigned int i = 0; i < 2; i++)
+		vfu_server_stop(d[i].server);
+	fixed_clock_ns = NO_CLOCK;
+	assert_int_equal(nr_cond_waits, 4);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(cond_deadlines[i], begin + CLOSERS_MS);
+	assert_int_equal(nr_closed, 0);
+	hold = false;
+	wait_until(atomic_load(&nr_closed) == 12);
+	for (unsigned int i = 0; i < 2; i++)
+		close(d[i].bar_fd);
+}
+
+/* A server that only stops gives its closers the same time. */
+static void
+stop_alone_begins_the_wait_of_the_closers(void **state)
+{
+	struct device d;
+	uint64_t begin;
+
+	device_start(&d);
+	hold = true;
+	leave_to(d.server->closer, FAKE, 1);
+	wait_until(atomic_load(&closing) == 1);
+	begin = vfu_now_ms();
+	fixed_clock_ns = begin * 1000000;
+	nr_cond_waits = 0;
+	vfu_server_stop(d.server);
+	fixed_clock_ns = NO_CLOCK;
+	assert_int_equal(nr_cond_waits, 1);
+	assert_int_equal(cond_deadlines[0], begin + CLOSERS_MS);
+	hold = false;
+	wait_until(atomic_load(&nr_closed) == 1);
+	close(d.bar_fd);
 }
 
 /* The sockets of clients that were refused close late: that is no fault of the served client. */
@@ -578,6 +677,9 @@ main(void)
 		T(full_ring_closes_in_the_thread_of_the_caller),
 		T(closer_without_thread_closes_in_the_thread_of_the_caller),
 		T(freed_closer_closes_what_it_has),
+		T(idle_closer_ends_with_the_call_after_any_deadline),
+		T(servers_that_end_together_share_the_wait_of_their_closers),
+		T(stop_alone_begins_the_wait_of_the_closers),
 		T(refused_clients_do_not_drop_the_served_one),
 		T(kinds_of_descriptors_are_known),
 		T(thread_receives_only_signals_of_its_faults),
