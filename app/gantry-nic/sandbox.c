@@ -166,7 +166,7 @@ static const struct call control[] = {
 	CALL(epoll_ctl), CALL(epoll_wait), CALL(epoll_pwait),
 	CALL(fstat), CALL_IF(newfstatat, 3, AT_EMPTY_PATH, AT_EMPTY_PATH), CALL(fstatfs),
 	CALL_EQ(fcntl, 1, F_GETFL), CALL_EQ(fcntl, 1, F_ADD_SEALS),
-	CALL(memfd_create), CALL(ftruncate),
+	CALL(memfd_create), CALL(ftruncate), CALL(io_destroy),
 	END
 };
 
@@ -190,7 +190,7 @@ static const struct call closer[] = {
 static const struct call main_thread[] = {
 	CALL(rt_sigtimedwait), CALL(setitimer), CALL(alarm),
 	CALL(read), CALL(lseek), CALL(ftruncate), CALL(close),
-	CALL(poll), CALL(ppoll), CALL(io_destroy), CALL(wait4), CALL(exit_group),
+	CALL(poll), CALL(ppoll), CALL(wait4), CALL(exit_group),
 	CALL(fstat), CALL(newfstatat), CALL_EQ(ioctl, 1, TCGETS), CALL(dup2), CALL(dup3),
 	END
 };

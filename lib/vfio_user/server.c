@@ -191,6 +191,7 @@ control_thread(void *arg)
 	}
 	vfu_refuse_fini(s);
 	vfu_rcu_unregister();
+	vfu_irq_end(s);
 	return NULL;
 }
 

@@ -84,6 +84,14 @@ vfu_irq_init(struct vfu_server *s)
 }
 
 void
+vfu_irq_end(struct vfu_server *s)
+{
+	if (s->aio != 0)
+		syscall(SYS_io_destroy, s->aio);
+	s->aio = 0;
+}
+
+void
 vfu_irq_fini(struct vfu_server *s)
 {
 	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
@@ -91,8 +99,7 @@ vfu_irq_fini(struct vfu_server *s)
 		free(s->irqs[i].masked);
 		free(s->irqs[i].pending);
 	}
-	if (s->aio != 0)
-		syscall(SYS_io_destroy, s->aio);
+	vfu_irq_end(s);
 	if (s->null_fd >= 0)
 		close(s->null_fd);
 	if (s->unmask_epoll >= 0)

@@ -378,6 +378,12 @@ vfu_async_posted(const struct vfu_server *s)
 
 /* server_irq.c; control thread, except where another one is named */
 int vfu_irq_init(struct vfu_server *s);
+/*
+ * Release what signals eventfds, after all vectors have been unwired. Call it without RCU, because
+ * the kernel takes tens of milliseconds: control threads that end concurrently wait concurrently.
+ */
+void vfu_irq_end(struct vfu_server *s);
+/* Free the rest; the thread that frees the server. */
 void vfu_irq_fini(struct vfu_server *s);
 /* Raise an interrupt, if the vector is wired. Any RCU reader. @return whether it is wired */
 bool vfu_irq_raise(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector);

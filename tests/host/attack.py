@@ -311,22 +311,29 @@ def lingering(listener, peers):
         return s
 
 
-def linger(path):
-    """file descriptors whose close() blocks, one with each message"""
+def pass_lingering(to, message, listener, peers):
+    """Send a message with a lingering socket, of which the daemon then has the only reference."""
+    with lingering(listener, peers) as s:
+        s.setblocking(True)
+        socket.send_fds(to, [message[:-1]], [s.fileno()])
+        os.close(s.detach())
+    to.sendall(message[-1:])
+
+
+def linger_listener():
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     listener.bind(('127.0.0.1', 0))
     listener.listen(8)
-    peers = []
-    message = command(GET_INFO, struct.pack('<IIII', 16, 0, 0, 0))
+    return listener
+
+
+def linger(path):
+    """file descriptors whose close() blocks, one with each message"""
+    listener, peers = linger_listener(), []
     a = Attacker(path)
     while True:
-        # The rest of the message follows once the daemon holds the only reference to the socket.
-        with lingering(listener, peers) as s:
-            s.setblocking(True)
-            socket.send_fds(a.s, [message[:-1]], [s.fileno()])
-            os.close(s.detach())
-        a.s.sendall(message[-1:])
+        pass_lingering(a.s, command(GET_INFO, struct.pack('<IIII', 16, 0, 0, 0)), listener, peers)
         yield
 
 

@@ -28,7 +28,7 @@ NR = {'open': 2, 'close': 3, 'mmap': 9, 'mprotect': 10, 'getpid': 39, 'socket': 
       'sendmsg': 46, 'recvmsg': 47, 'bind': 49, 'clone': 56, 'fork': 57, 'execve': 59, 'kill': 62,
       'fcntl': 72, 'ftruncate': 77, 'rename': 82, 'mkdir': 83, 'unlink': 87, 'symlink': 88,
       'readlink': 89, 'chmod': 90, 'chown': 92, 'ptrace': 101, 'setuid': 105, 'capset': 126,
-      'prctl': 157, 'mount': 165,
+      'prctl': 157, 'mount': 165, 'io_destroy': 207,
       'ioctl': 16, 'epoll_ctl': 233, 'tgkill': 234, 'keyctl': 250, 'openat': 257, 'unshare': 272,
       'accept4': 288, 'perf_event_open': 298, 'setns': 308, 'process_vm_readv': 310,
       'seccomp': 317, 'memfd_create': 319, 'bpf': 321, 'execveat': 322, 'userfaultfd': 323,

@@ -10,10 +10,13 @@ for the end is the one that SECURITY.md promises: no process starts between the 
 import json
 import os
 import signal
+import socket
+import struct
 import sys
 import unittest
 
 import attack
+import vfio_user
 from lib import BUILD, Bench
 
 NEIGHBOUR = os.path.join(BUILD, 'bench', 'bench-isolation')
@@ -21,6 +24,7 @@ FRAMES, MAPS = 20000, 10    # the work of port b during an attack on port a
 WORK_S = 40                 # limit for that work
 MAP_MS = 2000               # limit for one map and unmap
 END_S = 2                   # limit from SIGTERM to the end of the daemon, of SECURITY.md
+PORTS = 64                  # two closers each: at 20 ms one after the other, 2.5 s
 MEMORY_MIB = {'bigunmap': ['256']}
 
 
@@ -52,6 +56,27 @@ class Isolation(Bench):
         self.wait_until(lambda: self.mappings(nic) == 0)
 
         self.attack(name)
+        nic.signal(signal.SIGTERM)
+        nic.wait(END_S)
+
+    def test_closers_of_many_ports_do_not_delay_the_end(self):
+        """Each port has a client, and a client that it refuses, whose descriptors never close."""
+        names = ['p%d' % i for i in range(PORTS)]
+        nic = self.nic(*('%s:wire=loop' % name for name in names))
+        listener, peers, clients = attack.linger_listener(), [], []
+        self.addCleanup(lambda: [s.close() for s in [listener, *peers, *clients]])
+        info = attack.command(vfio_user.GET_INFO, struct.pack('<IIII', 16, 0, 0, 0), flags=0)
+        version = attack.command(vfio_user.VERSION, vfio_user.version_body(), flags=0)
+        for name in names:
+            client = attack.Attacker(self.sock(name)).s
+            second = socket.socket(socket.AF_UNIX)
+            second.settimeout(END_S)
+            second.connect(self.sock(name))
+            clients += [client, second]
+            attack.pass_lingering(client, info, listener, peers)
+            self.assertNotEqual(client.recv(4096), b'')
+            attack.pass_lingering(second, version, listener, peers)
+            self.assertNotEqual(second.recv(4096), b'')
         nic.signal(signal.SIGTERM)
         nic.wait(END_S)
 

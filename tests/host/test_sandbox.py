@@ -150,7 +150,7 @@ class Sandbox(Bench):
     CONTROL_ONLY = (('memfd_create', 'x', 0), ('accept4', 999, 0, 0, 0), ('ftruncate', 999, 0),
                     ('epoll_ctl', 999, 1, 0, 0), ('sendmsg', 999, 0, 0), ('recvmsg', 999, 0, 0),
                     ('close', 999), ('readlink', '/', 0, 0), ('fcntl', 999, 1034, 0),
-                    ('seccomp', 1, 0, 0))
+                    ('io_destroy', 0), ('seccomp', 1, 0, 0))
 
     def attempts(self, nic):
         """Return the result of each attempt in each kind of thread."""
@@ -171,6 +171,8 @@ class Sandbox(Bench):
         results = self.attempts(nic)
         self.assertEqual({r[0] for r in results}, self.kinds())
         self.assertEqual({r: v for r, v in results.items() if v != -errno.EPERM}, {})
+        with inject.Thread(nic.pid, threads(nic)['control']) as t:
+            self.assertEqual(t.call('io_destroy', 0), -errno.EINVAL)
         # The interrupted threads still work.
         c = vfio_user.Client(self.sock('a'))
         self.assertEqual(c.read(vfio_user.CONFIG, 0, 4), b'\x86\x80\xc9\x10')

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "deadline.h"
 #include "server_priv.h"
@@ -43,6 +44,9 @@ static unsigned int lock_failures;    /* to come */
 static unsigned int steps;            /* of an unmap */
 static uint64_t step_ns[8];           /* that each takes */
 
+static atomic_uint io_ends; /* io_destroy() of any thread */
+static atomic_uint io_ends_here, io_ends_online;
+
 static pthread_cond_t *watched; /* waits for it are noted */
 static uint64_t watched_ms;     /* the end of the last one */
 static unsigned int watched_waits;
@@ -65,6 +69,8 @@ int __real_flock(int fd, int operation);
 int __wrap_flock(int fd, int operation);
 int __real_munmap(void *at, size_t len);
 int __wrap_munmap(void *at, size_t len);
+long __real_syscall(long nr, ...);
+long __wrap_syscall(long nr, ...);
 int __real_vfu_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms);
 int __wrap_vfu_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms);
 
@@ -150,6 +156,25 @@ __wrap_vfu_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t dead
 	return -ETIMEDOUT;
 }
 
+/* The kernel waits in io_destroy(). */
+long
+__wrap_syscall(long nr, ...)
+{
+	long a[5];
+	va_list ap;
+
+	va_start(ap, nr);
+	for (unsigned int i = 0; i < 5; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	if (nr == SYS_io_destroy) {
+		atomic_fetch_add(&io_ends, 1);
+		io_ends_here += pthread_equal(pthread_self(), test_thread) != 0;
+		io_ends_online += vfu_rcu_is_online();
+	}
+	return __real_syscall(nr, a[0], a[1], a[2], a[3], a[4]);
+}
+
 static int
 begin(void **state)
 {
@@ -157,6 +182,7 @@ begin(void **state)
 	own_clock = real_wait = false;
 	passed_ns = 0;
 	polls = naps = accept_failures = 0;
+	io_ends = io_ends_here = io_ends_online = 0;
 	connect_failures = lock_failures = steps = watched_waits = 0;
 	watched = NULL;
 	finishes = NULL;
@@ -353,6 +379,20 @@ end_of_the_connection_wakes_a_request(void **state)
 	close(peer);
 }
 
+/* So servers that end concurrently wait for the kernel concurrently. */
+static void
+control_thread_waits_for_the_end_of_asynchronous_io(void **state)
+{
+	struct device d;
+
+	device_start(&d);
+	vfu_server_end(d.server);
+	wait_until(io_ends == 1); /* no other thread waits for the control thread yet */
+	device_stop(&d);
+	assert_int_equal(io_ends, 1);
+	assert_int_equal(io_ends_here + io_ends_online, 0);
+}
+
 static atomic_bool reads;
 
 /* Be a polling thread that passes a quiescent state only when the waiter has slept. */
@@ -396,6 +436,7 @@ main(void)
 		W(wait_for_the_dma_thread_has_20_ms),
 		W(wait_for_another_reader_has_20_ms),
 		W(end_of_the_connection_wakes_a_request),
+		W(control_thread_waits_for_the_end_of_asynchronous_io),
 		W(long_grace_period_is_slept_through),
 	};
 
