@@ -23,6 +23,7 @@
 #include "server_priv.h"
 #include "thread.h"
 #include "unix_socket.h"
+#include "vfu_client.h"
 #include "vfu_test.h"
 
 #define FAKE     100000 /* descriptors from here on are numbers only */
@@ -381,6 +382,29 @@ stop_alone_begins_the_wait_of_the_closers(void **state)
 	close(d.bar_fd);
 }
 
+static void
+client_waits_20_ms_for_its_closer(void **state)
+{
+	const struct vfu_client_params params = { .timeout_ms = SOON_MS };
+	struct vfu_client *client;
+	char err[VFU_ERR_LEN];
+	struct device d;
+	uint64_t begin;
+
+	device_start(&d);
+	assert_int_equal(vfu_client_connect(d.path, &params, &client, err), 0);
+	hold = true;
+	begin = vfu_now_ms();
+	fixed_clock_ns = begin * 1000000;
+	nr_cond_waits = 0;
+	vfu_client_close(client); /* leaves its socket to the closer */
+	fixed_clock_ns = NO_CLOCK;
+	assert_int_equal(nr_cond_waits, 1);
+	assert_int_equal(cond_deadlines[0], begin + CLOSER_MS);
+	hold = false;
+	device_stop(&d);
+}
+
 /* The sockets of clients that were refused close late: that is no fault of the served client. */
 static void
 refused_clients_do_not_drop_the_served_one(void **state)
@@ -680,6 +704,7 @@ main(void)
 		T(idle_closer_ends_with_the_call_after_any_deadline),
 		T(servers_that_end_together_share_the_wait_of_their_closers),
 		T(stop_alone_begins_the_wait_of_the_closers),
+		T(client_waits_20_ms_for_its_closer),
 		T(refused_clients_do_not_drop_the_served_one),
 		T(kinds_of_descriptors_are_known),
 		T(thread_receives_only_signals_of_its_faults),

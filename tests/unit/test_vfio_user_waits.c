@@ -393,6 +393,19 @@ control_thread_waits_for_the_end_of_asynchronous_io(void **state)
 	assert_int_equal(io_ends_here + io_ends_online, 0);
 }
 
+static void
+server_that_does_not_start_ends_its_asynchronous_io(void **state)
+{
+	struct vfu_server_desc desc;
+	struct vfu_server *server;
+	char err[VFU_ERR_LEN];
+
+	fill_desc(&desc, dev.bar_fd);
+	assert_int_equal(vfu_server_start(dev.path, &desc, &dev_ops, &dev, &server, err),
+			-EADDRINUSE);
+	assert_int_equal(io_ends, 1);
+}
+
 static atomic_bool reads;
 
 /* Be a polling thread that passes a quiescent state only when the waiter has slept. */
@@ -437,6 +450,7 @@ main(void)
 		W(wait_for_another_reader_has_20_ms),
 		W(end_of_the_connection_wakes_a_request),
 		W(control_thread_waits_for_the_end_of_asynchronous_io),
+		W(server_that_does_not_start_ends_its_asynchronous_io),
 		W(long_grace_period_is_slept_through),
 	};
 
