@@ -72,7 +72,7 @@ def require(condition, text):
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial. duration (seconds) and load are those that the search asked for."""
+    """One trial. Its duration (seconds) and load (a unit of the caller) are those of the call."""
 
     duration: float
     load: float
@@ -217,14 +217,14 @@ class Controller:
     """The Controller of RFC 9971. Loads are indices of the grid, from 0 to last."""
 
     def __init__(self, session, goals, min_load, max_load):
-        require(goals, 'a search needs a goal')
+        self.goals = list(goals)
+        require(self.goals, 'a search needs a goal')
         require(0 < min_load <= max_load < math.inf and max_load <= min_load * 1e12,
                 'min_load must be positive, at most max_load, and at least 1e-12 of it')
         self.session = session
-        self.goals = list(goals)
         self.min_load, self.max_load = min_load, max_load
         span = math.log(max_load) - math.log(min_load)
-        self.last = math.ceil(span / -math.log1p(-min(g.width for g in goals)))
+        self.last = math.ceil(span / -math.log1p(-min(g.width for g in self.goals)))
         self.step = span / self.last if self.last else 1.0      # of the logarithm of the load
         self.at = {}        # the trials that count, by the index of their load
 
@@ -240,7 +240,7 @@ class Controller:
 
     def width(self, goal):
         """Return how many steps of the grid are within the width of the goal."""
-        return max(1, math.floor(-math.log1p(-goal.width) / self.step + 1e-9))
+        return max(1, math.floor(-math.log1p(-goal.width) / self.step))
 
     def classify(self, goal, index):
         return classify(goal, self.at.get(index, ()))
