@@ -126,7 +126,13 @@ start_needs_every_queue(void **state)
 		of[1] = NULL;
 		log_begin();
 		assert_int_equal(rte_eth_dev_start(PORT), -EINVAL);
-		assert_int_equal(log_end("x queue 1 was not set up"), 1);
+		assert_int_equal(
+				log_end(of == device()->data->rx_queues ?
+								"rx queue 1: not set up, the port is not "
+								"started: call rte_eth_rx_queue_setup()" :
+								"tx queue 1: not set up, the port is not "
+								"started: call rte_eth_tx_queue_setup()"),
+				1);
 		of[1] = of == device()->data->rx_queues ? (void *)rx : (void *)tx;
 	}
 	assert_int_equal(fake.nr_writes, 0);

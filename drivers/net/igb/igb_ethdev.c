@@ -463,13 +463,19 @@ igb_check_queues(const struct rte_eth_dev *dev)
 
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
 		if (dev->data->rx_queues[i] == NULL) {
-			IGB_INIT_LOG(ERR, igb_hw_of(dev), "rx queue %u was not set up", i);
+			IGB_INIT_LOG(ERR, igb_hw_of(dev),
+					"rx queue %u: not set up, the port is not started: "
+					"call rte_eth_rx_queue_setup() for each queue",
+					i);
 			return -EINVAL;
 		}
 	}
 	for (i = 0; i < dev->data->nb_tx_queues; i++) {
 		if (dev->data->tx_queues[i] == NULL) {
-			IGB_INIT_LOG(ERR, igb_hw_of(dev), "tx queue %u was not set up", i);
+			IGB_INIT_LOG(ERR, igb_hw_of(dev),
+					"tx queue %u: not set up, the port is not started: "
+					"call rte_eth_tx_queue_setup() for each queue",
+					i);
 			return -EINVAL;
 		}
 	}

@@ -352,8 +352,9 @@ igb_rx_queue_count(void *rxq)
 	uint16_t low = 0, high = q->posted;
 
 	/*
-	 * The device sets DD in order, so bisection finds the boundary. gantry-nic writes back a
-	 * burst from its end: until that reaches the next descriptor, the burst takes nothing.
+	 * The device sets DD in order, so bisection finds the boundary. An exception: gantry-nic
+	 * writes the descriptors of its bursts back from the last to the first. While DD of the
+	 * next descriptor is clear, the driver can receive no frame, and the count is 0.
 	 */
 	if (high == 0 ||
 			!(__atomic_load_n(&q->ring[q->next].wb.staterr, __ATOMIC_RELAXED) &
