@@ -6,10 +6,11 @@
  * Runs of plain frames, which most frames are: untagged, good, in one buffer of queue 0, with
  * nothing to compute but their packet type. A run does what receive() (m82576_rx.c) does with each
  * of its frames, with a third of the instructions, because it decides once what is the same for all
- * of them. It ends before the first frame that is not plain, and where a limit needs attention:
- * descriptors to fetch, write-backs to write, a buffer without a pointer, memory that was
- * truncated. receive() then takes the next frame. The numbers in the code are those of LIFE OF A
- * RECEIVED FRAME in m82576.c.
+ * of them. A run fetches descriptors only at its beginning, if no fetched one is left (run_max()).
+ * It ends before the first frame that is not plain, and where a limit needs attention: no fetched
+ * descriptor is left, write-backs are to be written, a buffer has no pointer, or memory was
+ * truncated. If the next run then has no frame either, receive() takes the next frame. The numbers
+ * in the code are those of LIFE OF A RECEIVED FRAME in m82576.c.
  */
 
 #include <string.h>

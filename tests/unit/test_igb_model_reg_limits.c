@@ -402,7 +402,7 @@ reset_disables_every_queue(void **state)
  * the PHY ends with it. While the bit remains set, nothing is reset again.
  */
 static void
-phy_reset_of_ctrl_is_whole(void **state)
+phy_reset_of_ctrl_restores_registers_once(void **state)
 {
 	struct rig *g = *state;
 	const uint32_t ctrl = IGB_CTRL_SLU | IGB_CTRL_VME | IGB_CTRL_PHY_RST;
@@ -470,7 +470,7 @@ main(void)
 		LIMIT(forced_speed_and_duplex_are_in_status),
 		LIMIT(mac_reset_keeps_what_belongs_to_another_reset),
 		LIMIT(reset_disables_every_queue),
-		LIMIT(phy_reset_of_ctrl_is_whole),
+		LIMIT(phy_reset_of_ctrl_restores_registers_once),
 		LIMIT(addresses_are_valid_one_by_one),
 	};
 

@@ -724,7 +724,7 @@ __wrap_igb_tx_write_plain(struct igb_tx_queue *q, uint16_t at, struct rte_mbuf *
 
 /* Whole lines of good frames, whatever else the device reports of them, around the ring. */
 static void
-rx_good_frames_are_left_to_nobody(void **state)
+rx_lines_of_good_frames_take_no_scalar_path(void **state)
 {
 	unsigned int turn, i;
 
@@ -747,7 +747,7 @@ rx_good_frames_are_left_to_nobody(void **state)
 
 /* Whole lines of packets of one kind, whatever is in the fields that the driver need not read. */
 static void
-tx_packets_of_one_kind_are_left_to_nobody(void **state)
+tx_lines_of_one_kind_take_no_scalar_path(void **state)
 {
 	static const struct shape kinds[] = {
 		{ .segs = 1, .len = IGB_TX_MIN_FRAME },
@@ -895,8 +895,8 @@ main(int argc, char **argv)
 		PORT_TEST(rx_line_after_an_odd_frame_is_the_same),
 		PORT_TEST(tx_random_packets_give_the_same),
 		PORT_TEST(tx_random_packets_give_the_same_with_fast_free),
-		PORT_TEST(rx_good_frames_are_left_to_nobody),
-		PORT_TEST(tx_packets_of_one_kind_are_left_to_nobody),
+		PORT_TEST(rx_lines_of_good_frames_take_no_scalar_path),
+		PORT_TEST(tx_lines_of_one_kind_take_no_scalar_path),
 	};
 	unsigned int k;
 
