@@ -4,8 +4,8 @@
 
 /*
  * Test of the controller without its data path (drivers/net/igb/igb_hw.c) on the fake device of
- * igb_fake.h: reset, semaphores, NVM, PHY and link of each kind of controller, if the device does
- * not do its part, or is removed in between.
+ * igb_fake.h: waits, reset, semaphores, NVM, PHY and link of each kind of controller, if the device
+ * does not do its part, or is removed in between.
  *
  * No port exists. Each case has a structure igb_hw of its own, whose bus changes what registers
  * read as, and counts the reads.
@@ -18,6 +18,11 @@
 static struct igb_hw hw;
 static struct igb_bus_ops ops;
 
+/* The sleeps of the driver, in microseconds: the first of them. */
+static struct {
+	unsigned int us[256], nr;
+} sleeps;
+
 /* The bus: what differs from the fake device. */
 static struct {
 	uint32_t at, set, clear;   /* the register `at` reads with these bits set or cleared */
@@ -29,6 +34,7 @@ static struct {
 	unsigned int no_config;    /* the read of this number fails; NEVER */
 	unsigned int commands;     /* to the PHY */
 	unsigned int no_phy;       /* the command of this number fails; NEVER */
+	unsigned int last_at;      /* the read of this number no longer finds `set`; NEVER */
 	bool reported;             /* the bus has reported the removal */
 	bool resetting;            /* the device must not be read yet */
 	unsigned int early;        /* reads nevertheless */
@@ -43,6 +49,8 @@ read32(void *dev, uint32_t at)
 		fake.dead = true;
 	if (fake.dead)
 		return UINT32_MAX;
+	if (bus.reads == bus.last_at)
+		bus.set = 0;
 	if (at == bus.at)
 		return (fake_read32(dev, at) & ~bus.clear) | bus.set;
 	return fake_read32(dev, at);
@@ -67,6 +75,8 @@ __wrap_rte_delay_us_sleep(unsigned int us)
 {
 	if (us >= 1000)
 		bus.resetting = false;
+	if (sleeps.nr < RTE_DIM(sleeps.us))
+		sleeps.us[sleeps.nr++] = us;
 	__real_rte_delay_us_sleep(us);
 }
 
@@ -89,6 +99,7 @@ device(uint16_t id)
 {
 	fake_init();
 	memset(&bus, 0, sizeof(bus));
+	sleeps.nr = 0;
 	ops = fake_ops;
 	ops.read32 = read32;
 	ops.write32 = write32;
@@ -165,6 +176,50 @@ lost_device_stays_lost(void **state)
 	igb_hw_release(&hw);
 	igb_wr(&hw, IGB_VET, 1);
 	assert_int_equal(fake.nr_writes, 0);
+}
+
+/*
+ * Waiting.
+ */
+
+/* A short wait is not prolonged much, and a long one takes little of the CPU. */
+static void
+wait_sleeps_twice_as_long_each_time_up_to_1_ms(void **state)
+{
+	static const unsigned int doubled[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512 };
+	unsigned int i;
+
+	bus.at = IGB_VET;
+	bus.set = 1;
+	bus.last_at = 15;
+	assert_int_equal(igb_hw_poll(&hw, IGB_VET, 1, 0, 1000000000), 0);
+	assert_int_equal(bus.reads, 15);
+	assert_int_equal(sleeps.nr, 14);
+	for (i = 0; i < sleeps.nr; i++)
+		assert_int_equal(sleeps.us[i], i < RTE_DIM(doubled) ? doubled[i] : 1000);
+}
+
+static void
+no_wait_sleeps_if_the_register_is_right_or_the_device_is_gone(void **state)
+{
+	assert_int_equal(igb_hw_poll(&hw, IGB_VET, 1, 0, 1000000000), 0);
+	bus.remove = 2;
+	assert_int_equal(igb_hw_poll(&hw, IGB_VET, 1, 1, 1000000000), -ENODEV);
+	assert_int_equal(sleeps.nr, 0);
+}
+
+/* Software gets 200 ms to release a resource: nobody needs it longer. */
+static void
+resource_in_use_is_asked_for_each_ms(void **state)
+{
+	uint16_t word;
+	unsigned int i;
+
+	*reg(IGB_SW_FW_SYNC) = IGB_SW_FW_EEP;
+	assert_int_equal(igb_nvm_read(&hw, 2, &word), 0);
+	assert_int_equal(sleeps.nr, 199);
+	for (i = 0; i < sleeps.nr; i++)
+		assert_int_equal(sleeps.us[i], 1000);
 }
 
 /*
@@ -584,6 +639,9 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		HW_TEST(controllers_have_their_properties),
 		HW_TEST(lost_device_stays_lost),
+		HW_TEST(wait_sleeps_twice_as_long_each_time_up_to_1_ms),
+		HW_TEST(no_wait_sleeps_if_the_register_is_right_or_the_device_is_gone),
+		HW_TEST(resource_in_use_is_asked_for_each_ms),
 		HW_TEST(reset_ends_when_the_device_is_removed),
 		HW_TEST(reset_fails_only_if_it_does_not_end),
 		HW_TEST(semaphore_that_firmware_holds_is_not_taken),

@@ -38,6 +38,8 @@ static struct {
 	uint32_t no_doorbell;
 	struct rte_mp_msg *to;
 	unsigned int unfreed; /* replies that the driver has not freed */
+	unsigned int sleeps;
+	unsigned int awake_at; /* the sleep of this number lets the link come up; 0: none does */
 } eal;
 
 #define FAKE(type, name, ...) \
@@ -48,6 +50,17 @@ static struct {
 FAKE(enum rte_proc_type_t, rte_eal_process_type, void)
 {
 	return secondary ? RTE_PROC_SECONDARY : RTE_PROC_PRIMARY;
+}
+
+FAKE(void, rte_delay_us_sleep, unsigned int us)
+{
+	if (eal.awake_at == 0) {
+		__real_rte_delay_us_sleep(us);
+		return;
+	}
+	assert_in_range(us, 5000, 20000);
+	if (++eal.sleeps >= eal.awake_at)
+		fake.no_link = false;
 }
 
 FAKE(void, free, void *p)
@@ -858,6 +871,29 @@ start_does_not_wait_for_the_link(void **state)
 	ad->hw.bus = &fake_ops;
 }
 
+/* Between two reads, or two requests, the thread sleeps: a link takes seconds to come up. */
+static void
+wait_for_the_link_sleeps(void **state)
+{
+	struct rte_eth_dev *dev = &rte_eth_devices[PORT];
+	unsigned int k;
+
+	begin(1, 1, NULL);
+	for (k = 0; k <= 1; k++) {
+		secondary = k == 1;
+		fake.no_link = true;
+		eal.awake_at = 3;
+		eal.sleeps = eal.requests = 0;
+		igb_link_update(dev, 0);
+		assert_int_equal(eal.sleeps, 0);
+		assert_int_equal(igb_link_update(dev, 1), 0);
+		assert_int_equal(eal.sleeps, 3);
+		assert_int_equal(eal.requests, secondary ? 1 + 4 : 0);
+		assert_int_equal(dev->data->dev_link.link_status, RTE_ETH_LINK_UP);
+	}
+	eal.awake_at = 0;
+}
+
 static void
 link_is_waited_for_by_requests(void **state)
 {
@@ -918,6 +954,7 @@ main(int argc, char **argv)
 		ON_SHARED(statistics_need_an_answer),
 		ON_SHARED(link_is_waited_for_while_it_can_come_up),
 		ON_SHARED(start_does_not_wait_for_the_link),
+		ON_SHARED(wait_for_the_link_sleeps),
 		ON_SHARED(link_is_waited_for_by_requests),
 	};
 
