@@ -20,8 +20,16 @@
 #include "../common/fds.h"
 #include "failing.h"
 
+/* Steps of a probe by this thread that fail, each with an error that no other step returns. */
+static __thread bool no_trap, no_config_file, no_config_data, no_config_handle;
+static int config_fd = -1; /* of the last device */
+
 WRAP(void *, mmap64, void *addr, size_t len, int prot, int flags, int fd, off64_t offset)
 {
+	if (no_trap && prot == PROT_NONE && len >= 16 << 20) {
+		errno = EDQUOT;
+		return MAP_FAILED;
+	}
 	return fails() ? MAP_FAILED : __real_mmap64(addr, len, prot, flags, fd, offset);
 }
 
@@ -32,12 +40,29 @@ WRAP(int, eventfd, unsigned int count, int flags)
 
 WRAP(int, memfd_create, const char *name, unsigned int flags)
 {
-	return fails() ? -1 : __real_memfd_create(name, flags);
+	const bool is_config = strcmp(name, "vfio_user_config") == 0;
+	int fd;
+
+	if (no_config_file && is_config) {
+		errno = ENFILE;
+		return -1;
+	}
+	fd = fails() ? -1 : __real_memfd_create(name, flags);
+	if (is_config)
+		config_fd = fd;
+	return fd;
 }
 
 WRAP(ssize_t, pwrite64, int fd, const void *buf, size_t len, off64_t offset)
 {
+	if (no_config_data && fd == config_fd)
+		return __real_pwrite64(fd, buf, len / 2, offset);
 	return fails() ? -1 : __real_pwrite64(fd, buf, len, offset);
+}
+
+WRAP(int, rte_intr_dev_fd_set, struct rte_intr_handle *handle, int fd)
+{
+	return no_config_handle && fd == config_fd ? -EDOM : __real_rte_intr_dev_fd_set(handle, fd);
 }
 
 WRAP(struct rte_intr_handle *, rte_intr_instance_alloc, uint32_t flags)
@@ -247,6 +272,34 @@ failed_call_fails_the_probe_of_a_pci_driver(void **state)
 	assert_int_equal(rte_dev_remove(&pci->device), 0);
 }
 
+/* No PCI driver gets a device without its BARs, or without its configuration space. */
+static void
+pci_probe_returns_the_error_of_each_step(void **state)
+{
+	const struct {
+		bool *fails;
+		int ret;
+	} t[] = {
+		{ &no_config_file, -ENFILE },
+		{ &no_config_data, -EIO },
+		{ &no_config_handle, -EDOM },
+		{ &no_trap, -EDQUOT },
+	};
+	unsigned int i;
+
+	before.live = LONG_MAX; /* files only: the case above counts memory */
+	for (i = 0; i < RTE_DIM(t); i++) {
+		pci = NULL;
+		*t[i].fails = true;
+		assert_int_equal(plug_pci(), t[i].ret);
+		*t[i].fails = false;
+		assert_null(pci);
+		assert_held(&before);
+	}
+	assert_int_equal(plug_pci(), 0);
+	assert_int_equal(rte_dev_remove(&pci->device), 0);
+}
+
 static struct rte_device owner = { .name = "owner0" };
 
 static int
@@ -291,6 +344,7 @@ main(int argc, char **argv)
 		ON_SERVER(new_device_needs_memory),
 		ON_SERVER(failed_call_fails_the_probe_and_leaves_nothing),
 		ON_SERVER(failed_call_fails_the_probe_of_a_pci_driver),
+		ON_SERVER(pci_probe_returns_the_error_of_each_step),
 		ON_SERVER(failed_call_fails_to_open_an_owned_device),
 	};
 
