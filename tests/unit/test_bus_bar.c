@@ -60,11 +60,22 @@ vfu_client_region_info(struct vfu_client *client, unsigned int index, struct vfu
 	return result();
 }
 
+/* A BAR is accessed as a whole register. */
+static bool
+is_bar(uint64_t offset, size_t len)
+{
+	const bool is = offset >= PCI_BASE_ADDRESS_0 && offset < PCI_BASE_ADDRESS_5 + 4;
+
+	assert_true(!is || (len == 4 && offset % 4 == 0));
+	return is;
+}
+
 int
 vfu_client_region_read(struct vfu_client *client, unsigned int index, uint64_t offset, void *buf,
 		size_t len)
 {
 	assert_int_equal(index, VFIO_PCI_CONFIG_REGION_INDEX);
+	is_bar(offset, len);
 	memcpy(buf, config + offset, len);
 	return result();
 }
@@ -78,7 +89,7 @@ vfu_client_region_write(struct vfu_client *client, unsigned int index, uint64_t 
 
 	assert_int_equal(index, VFIO_PCI_CONFIG_REGION_INDEX);
 	memcpy(&v, buf, len);
-	if (bar < VFIO_USER_MAX_BARS) {
+	if (is_bar(offset, len)) {
 		/* No decoding while a BAR holds anything else than its address. */
 		assert_int_equal(config[PCI_COMMAND] & ALL, PCI_COMMAND_PARITY);
 		memcpy(&old, config + offset, sizeof(old));
@@ -216,19 +227,38 @@ bars_are_sized_and_get_addresses(void **state)
 static void
 address_of_64_bits_is_kept(void **state)
 {
-	const uint32_t high = 0x12;
+	const uint32_t high = 0x78000012;
 
 	set_bar(0, UINT64_C(8) << 30, 0x40000000 | PCI_BASE_ADDRESS_MEM_TYPE_64);
 	memcpy(config + PCI_BASE_ADDRESS_1, &high, sizeof(high));
-	/* The last BAR has no register for the upper half. */
+	/* The last but one has a register for the upper half, the last BAR has none. */
+	set_bar(4, MB, 0x50000000 | PCI_BASE_ADDRESS_MEM_TYPE_64);
+	memcpy(config + PCI_BASE_ADDRESS_5, &high, sizeof(high));
+	assert_int_equal(vfio_user_bars_setup(&dev), 0);
+	assert_true(dev.bars[4].is_64);
+	assert_int_equal(dev.bars[4].bus_addr, UINT64_C(0x7800001250000000));
+	clear_config();
+	memset(&dev.bars, 0, sizeof(dev.bars));
+	set_bar(0, UINT64_C(8) << 30, 0x40000000 | PCI_BASE_ADDRESS_MEM_TYPE_64);
+	memcpy(config + PCI_BASE_ADDRESS_1, &high, sizeof(high));
+	set_bar(4, 0, 0);
 	set_bar(5, PAGE, 0xd0000000);
 	config[PCI_BASE_ADDRESS_5] = PCI_BASE_ADDRESS_MEM_TYPE_64;
 	assert_int_equal(vfio_user_bars_setup(&dev), 0);
-	assert_int_equal(dev.bars[0].bus_addr, UINT64_C(0x1240000000));
-	assert_int_equal(bar_register(1), 0x12);
+	assert_int_equal(dev.bars[0].bus_addr, UINT64_C(0x7800001240000000));
+	assert_int_equal(bar_register(1), high);
 	assert_int_equal(dev.bars[0].size, UINT64_C(8) << 30);
 	assert_false(dev.bars[5].is_64);
 	assert_int_equal(dev.bars[5].bus_addr, 0xd0000000);
+}
+
+static void
+address_of_io_space_is_kept(void **state)
+{
+	set_bar(2, 32, 0x2000 | PCI_BASE_ADDRESS_SPACE_IO);
+	assert_int_equal(vfio_user_bars_setup(&dev), 0);
+	assert_int_equal(dev.bars[2].bus_addr, 0x2000);
+	assert_int_equal(bar_register(2), 0x2000 | PCI_BASE_ADDRESS_SPACE_IO);
 }
 
 static void
@@ -340,6 +370,25 @@ invalid_areas_are_refused(void **state)
 	}
 }
 
+/* A region may end within a page, and so may its file: the rest of the page is not mapped. */
+static void
+area_beyond_a_part_of_a_page_is_refused(void **state)
+{
+	set_bar(0, 16 * PAGE, 0);
+	regions[0].size--;
+	regions[0].fd = file;
+	regions[0].flags = VFIO_REGION_INFO_FLAG_MMAP;
+	regions[0].nr_areas = 1;
+	regions[0].areas[0].offset = 16 * PAGE;
+	regions[0].areas[0].size = PAGE;
+	assert_int_equal(vfio_user_bars_setup(&dev), -EPROTO);
+	regions[0].size++;
+	regions[0].areas[0].offset = 15 * PAGE;
+	assert_int_equal(ftruncate(file, 16 * PAGE - 1), 0);
+	assert_int_equal(vfio_user_bars_setup(&dev), 0);
+	assert_int_equal(dev.bars[0].nr_maps, 0);
+}
+
 static void
 areas_show_their_part_of_the_file(void **state)
 {
@@ -416,6 +465,52 @@ maps_are_far_above_eal_memory(void **state)
 	assert_int_equal(at[1], at[0] + 2 * MB);
 }
 
+/* Map one page, and return its address. */
+static uintptr_t
+map_page(void)
+{
+	uintptr_t at;
+
+	memset(config + PCI_BASE_ADDRESS_0, 0, 4ul * VFIO_USER_MAX_BARS);
+	set_bar(1, 16 * PAGE, 0);
+	regions[1].fd = file;
+	regions[1].flags = VFIO_REGION_INFO_FLAG_MMAP;
+	regions[1].nr_areas = 1;
+	regions[1].areas[0].size = PAGE;
+	errno = 0;
+	assert_int_equal(vfio_user_bars_setup(&dev), 0);
+	at = (uintptr_t)dev.bars[1].maps[0].addr;
+	vfio_user_bars_teardown(&dev);
+	priv.bar_files[1].fd = -1;
+	return at;
+}
+
+/* The bus tries 16 addresses. If another library has all of them, the kernel chooses one. */
+static void
+map_is_beyond_what_others_have_there(void **state)
+{
+	const unsigned int used[] = { 1, 15, 16 };
+	uintptr_t at, next;
+	unsigned int i, k;
+
+	for (i = 0; i < RTE_DIM(used); i++) {
+		at = map_page();
+		for (k = 1; k <= used[i]; k++)
+			assert_ptr_equal(mmap((void *)(at + k * 2 * MB), PAGE, PROT_NONE,
+							 MAP_PRIVATE | MAP_ANONYMOUS |
+									 MAP_FIXED_NOREPLACE,
+							 -1, 0),
+					at + k * 2 * MB);
+		next = map_page();
+		if (used[i] < 16)
+			assert_int_equal(next, at + k * 2 * MB);
+		else
+			assert_false(next >= at && next <= at + 64 * MB);
+		for (k = 1; k <= used[i]; k++)
+			munmap((void *)(at + k * 2 * MB), PAGE);
+	}
+}
+
 #define ON_DEVICE(name) cmocka_unit_test_setup_teardown(name, device_new, device_gone)
 /* In a secondary process there is no client. No access is made, and a read is all ones. */
 static void
@@ -452,12 +547,15 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		ON_DEVICE(bars_are_sized_and_get_addresses),
 		ON_DEVICE(address_of_64_bits_is_kept),
+		ON_DEVICE(address_of_io_space_is_kept),
 		ON_DEVICE(bar_gets_no_address_if_the_window_is_full),
 		ON_DEVICE(device_beyond_the_last_window_gets_no_address),
 		ON_DEVICE(failed_request_is_returned_and_leaves_no_file),
 		ON_DEVICE(invalid_areas_are_refused),
 		ON_DEVICE(areas_show_their_part_of_the_file),
+		ON_DEVICE(area_beyond_a_part_of_a_page_is_refused),
 		ON_DEVICE(maps_are_far_above_eal_memory),
+		ON_DEVICE(map_is_beyond_what_others_have_there),
 		ON_DEVICE(device_without_a_client_is_not_accessed),
 		ON_DEVICE_AT_0(failed_request_is_returned_and_leaves_no_file),
 		ON_DEVICE_AT_0(invalid_areas_are_refused),
