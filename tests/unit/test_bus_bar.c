@@ -253,6 +253,14 @@ address_of_64_bits_is_kept(void **state)
 }
 
 static void
+absent_bars_are_sized_and_not_written_again(void **state)
+{
+	assert_int_equal(vfio_user_bars_setup(&dev), 0);
+	/* The command; an address, the four steps of a size, and the region. */
+	assert_int_equal(requests, 2 + VFIO_USER_MAX_BARS * (1 + 4 + 1));
+}
+
+static void
 address_of_io_space_is_kept(void **state)
 {
 	set_bar(2, 32, 0x2000 | PCI_BASE_ADDRESS_SPACE_IO);
@@ -547,6 +555,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		ON_DEVICE(bars_are_sized_and_get_addresses),
 		ON_DEVICE(address_of_64_bits_is_kept),
+		ON_DEVICE(absent_bars_are_sized_and_not_written_again),
 		ON_DEVICE(address_of_io_space_is_kept),
 		ON_DEVICE(bar_gets_no_address_if_the_window_is_full),
 		ON_DEVICE(device_beyond_the_last_window_gets_no_address),
