@@ -13,6 +13,7 @@
 #include "bus_server.h"
 
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 
 #include <bus_pci_driver.h>
 #include <rte_kvargs.h>
@@ -22,7 +23,8 @@
 
 /* Steps of a probe by this thread that fail, each with an error that no other step returns. */
 static __thread bool no_trap, no_config_file, no_config_data, no_config_handle;
-static int config_fd = -1; /* of the last device */
+static int config_fd = -1;        /* of the last device */
+static __thread bool config_at_0; /* it replaces standard input */
 
 WRAP(void *, mmap64, void *addr, size_t len, int prot, int flags, int fd, off64_t offset)
 {
@@ -48,6 +50,11 @@ WRAP(int, memfd_create, const char *name, unsigned int flags)
 		return -1;
 	}
 	fd = fails() ? -1 : __real_memfd_create(name, flags);
+	if (is_config && config_at_0) {
+		assert_int_equal(dup3(fd, STDIN_FILENO, O_CLOEXEC), STDIN_FILENO);
+		close(fd);
+		fd = STDIN_FILENO;
+	}
 	if (is_config)
 		config_fd = fd;
 	return fd;
@@ -300,6 +307,29 @@ pci_probe_returns_the_error_of_each_step(void **state)
 	assert_int_equal(rte_dev_remove(&pci->device), 0);
 }
 
+/* A program may run without standard input, so that the copy is descriptor 0. */
+static void
+copy_of_configuration_space_may_be_descriptor_0(void **state)
+{
+	const int input = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	struct stat copy, now;
+	uint16_t vendor = 0;
+
+	config_at_0 = true;
+	assert_int_equal(plug_pci(), 0);
+	config_at_0 = false;
+	assert_int_equal(config_fd, STDIN_FILENO);
+	assert_int_equal(fstat(STDIN_FILENO, &copy), 0);
+	assert_int_equal(rte_pci_read_config(pci, &vendor, 2, PCI_VENDOR_ID), 2);
+	assert_int_equal(vendor, VENDOR);
+	assert_int_equal(rte_dev_remove(&pci->device), 0);
+	assert_true(fstat(STDIN_FILENO, &now) != 0 || now.st_ino != copy.st_ino);
+	if (input >= 0) {
+		assert_int_equal(dup2(input, STDIN_FILENO), STDIN_FILENO);
+		close(input);
+	}
+}
+
 static struct rte_device owner = { .name = "owner0" };
 
 static int
@@ -345,6 +375,7 @@ main(int argc, char **argv)
 		ON_SERVER(failed_call_fails_the_probe_and_leaves_nothing),
 		ON_SERVER(failed_call_fails_the_probe_of_a_pci_driver),
 		ON_SERVER(pci_probe_returns_the_error_of_each_step),
+		ON_SERVER(copy_of_configuration_space_may_be_descriptor_0),
 		ON_SERVER(failed_call_fails_to_open_an_owned_device),
 	};
 
