@@ -307,6 +307,19 @@ pci_probe_returns_the_error_of_each_step(void **state)
 	assert_int_equal(rte_dev_remove(&pci->device), 0);
 }
 
+static void
+removal_unmaps_what_traps_accesses(void **state)
+{
+	unsigned char resident;
+	void *bar;
+
+	assert_int_equal(plug_pci(), 0);
+	bar = pci->mem_resource[0].addr;
+	assert_int_equal(mincore(bar, PAGE, &resident), 0);
+	assert_int_equal(rte_dev_remove(&pci->device), 0);
+	assert_int_equal(mincore(bar, PAGE, &resident), -1);
+}
+
 /* A program may run without standard input, so that the copy is descriptor 0. */
 static void
 copy_of_configuration_space_may_be_descriptor_0(void **state)
@@ -375,6 +388,7 @@ main(int argc, char **argv)
 		ON_SERVER(failed_call_fails_the_probe_and_leaves_nothing),
 		ON_SERVER(failed_call_fails_the_probe_of_a_pci_driver),
 		ON_SERVER(pci_probe_returns_the_error_of_each_step),
+		ON_SERVER(removal_unmaps_what_traps_accesses),
 		ON_SERVER(copy_of_configuration_space_may_be_descriptor_0),
 		ON_SERVER(failed_call_fails_to_open_an_owned_device),
 	};
