@@ -101,6 +101,9 @@ buffers_have_a_size_that_the_device_supports(void **state)
 			assert_int_equal(info.rx_buf_size, t[i].len);
 			assert_int_equal(rte_eth_dev_start(PORT), 0);
 			assert_int_equal(*reg(IGB_SRRCTL(0)) & 0x7F, t[i].len / 1024);
+			/* As many as the longest frame needs. */
+			assert_true(rxq()->max_bufs * t[i].len >= IGB_MAX_FRAME);
+			assert_true((rxq()->max_bufs - 1) * t[i].len < IGB_MAX_FRAME);
 			assert_int_equal(rte_eth_dev_stop(PORT), 0);
 			igb_rx_queue_release(device(), 0);
 		}

@@ -77,6 +77,21 @@ rx_stop_takes_every_buffer_from_the_device(void **state)
 	assert_pool_is_whole();
 }
 
+/* Write-backs from before the start are no frames. The last descriptor has no buffer. */
+static void
+rx_start_clears_the_ring(void **state)
+{
+	unsigned int i;
+
+	start(0);
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	memset(rxq()->ring, 0xFF, NB_DESC * sizeof(*rxq()->ring));
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+	for (i = 0; i < NB_DESC; i++)
+		assert_int_equal(rxq()->ring[i].qw[1], 0);
+	assert_int_equal(rxq()->ring[NB_DESC - 1].qw[0], 0);
+}
+
 /* A frame without an end does not grow beyond the maximum length of a frame. */
 static void
 rx_frame_without_end_is_bounded(void **state)
@@ -482,6 +497,7 @@ main(int argc, char **argv)
 		PORT_TEST(rx_good_frames_are_delivered),
 		PORT_TEST(rx_bad_lengths_are_counted_as_errors),
 		PORT_TEST(rx_stop_takes_every_buffer_from_the_device),
+		PORT_TEST(rx_start_clears_the_ring),
 		PORT_TEST(rx_frame_without_end_is_bounded),
 		PORT_TEST(rx_scatter_needs_offload),
 		PORT_TEST(rx_frames_beyond_buffer_are_chained),
