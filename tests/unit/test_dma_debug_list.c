@@ -10,7 +10,10 @@
 
 #include "dma_plays.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
+
+#include "dma_core.h"
 
 static struct rte_mempool *pool;
 
@@ -600,6 +603,59 @@ report_of_a_long_segment_names_its_mbuf(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
+/* Numbers of lists, as the handler of a report about a list finds them. */
+struct numbers {
+	struct gantry_dma_dev *dev[3];
+	uintptr_t list[3];
+};
+
+static void
+note_number(void *arg, const struct gantry_dma_error *e)
+{
+	*(uintptr_t *)arg = dma_list;
+}
+
+static void *
+number_lists(void *arg)
+{
+	struct numbers *n = arg;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(n->list); i++) {
+		gantry_dma_debug_handler(note_number, &n->list[i]);
+		sg_overlap(n->dev[i], false);
+		assert_int_equal(dma_list, 0); /* pieces outside of a list have no number */
+	}
+	return NULL;
+}
+
+/*
+ * A call for a list has a number: the thread's in the upper bits, and below them the call's, from 1
+ * upwards. Each list here has two calls: one maps it, one unmaps it.
+ */
+static void
+each_list_of_each_thread_has_a_number(void **state)
+{
+	struct numbers n[2] = { 0 };
+	unsigned int i, k;
+	pthread_t thread;
+
+	for (k = 0; k < 2; k++) {
+		for (i = 0; i < RTE_DIM(n[k].dev); i++)
+			n[k].dev[i] = debug_device("numbers", GANTRY_DMA_DEBUG_ON);
+		assert_int_equal(pthread_create(&thread, NULL, number_lists, &n[k]), 0);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		for (i = 0; i < RTE_DIM(n[k].dev); i++) {
+			assert_int_equal(n[k].list[i] & ((UINT64_C(1) << 40) - 1), 2 * i + 1);
+			assert_int_equal(n[k].list[i] >> 40, n[k].list[0] >> 40);
+			gantry_dma_dev_destroy(n[k].dev[i]);
+		}
+	}
+	gantry_dma_debug_handler(reports_add, NULL);
+	assert_int_not_equal(n[0].list[0] >> 40, 0);
+	assert_int_equal(n[1].list[0] >> 40, (n[0].list[0] >> 40) + 1);
+}
+
 static int
 run(const char *mode)
 {
@@ -607,6 +663,7 @@ run(const char *mode)
 		cmocka_unit_test(correct_code_is_not_reported),
 		cmocka_unit_test(each_mistake_is_reported_once_with_class_and_place),
 		cmocka_unit_test(report_of_a_long_segment_names_its_mbuf),
+		cmocka_unit_test(each_list_of_each_thread_has_a_number),
 	};
 
 	pool = rte_pktmbuf_pool_create("mbufs", 63, 0, 0, 2048, SOCKET_ID_ANY);

@@ -13,6 +13,79 @@
 
 #define HALF 8 /* mbufs in each of two pieces of memory */
 
+/* The results of the probe's operations, which DPDK calls, but does not always check. */
+static struct {
+	unsigned int nr;
+	int ret[8];
+} probe_puts, probe_gets;
+
+int __real_dma_debug_probe_put(void *const *objs, unsigned int n);
+int __wrap_dma_debug_probe_put(void *const *objs, unsigned int n);
+int __real_dma_debug_probe_get(void **objs, unsigned int n);
+int __wrap_dma_debug_probe_get(void **objs, unsigned int n);
+
+int
+__wrap_dma_debug_probe_put(void *const *objs, unsigned int n)
+{
+	assert_true(probe_puts.nr < RTE_DIM(probe_puts.ret));
+	return probe_puts.ret[probe_puts.nr++] = __real_dma_debug_probe_put(objs, n);
+}
+
+int
+__wrap_dma_debug_probe_get(void **objs, unsigned int n)
+{
+	assert_true(probe_gets.nr < RTE_DIM(probe_gets.ret));
+	return probe_gets.ret[probe_gets.nr++] = __real_dma_debug_probe_get(objs, n);
+}
+
+/* The first pool of a process is preceded by the probe: it puts two mbufs and gets the first. */
+static void
+probe_answers_as_a_pool_does(void **state)
+{
+	struct gantry_dma_dev *dev = device("probe");
+	unsigned int i, got = 0;
+
+	make_pool(&kinds[1]);
+	assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
+	assert_int_equal(probe_puts.nr, 2);
+	for (i = 0; i < probe_puts.nr; i++)
+		assert_int_equal(probe_puts.ret[i], 0);
+	assert_in_range(probe_gets.nr, 2, RTE_DIM(probe_gets.ret));
+	for (i = 0; i < probe_gets.nr; i++) {
+		got += probe_gets.ret[i] == 0;
+		if (probe_gets.ret[i] != 0 && probe_gets.ret[i] != -ENOBUFS)
+			assert_int_equal(probe_gets.ret[i], -ENOENT);
+	}
+	assert_int_equal(got, 1);
+	assert_int_equal(probe_gets.ret[probe_gets.nr - 1], -ENOENT);
+	gantry_dma_dev_destroy(dev);
+	drop_pool();
+}
+
+/* DPDK ignores the result of a put, but a caller of the operations need not. */
+static void
+operations_of_a_watched_pool_return_0_or_an_error(void **state)
+{
+	struct gantry_dma_dev *dev = device("operations");
+	void *objs[MBUFS + 1];
+	unsigned int k, n;
+
+	for (k = 0; k < 2; k++) { /* without a cache and with one */
+		make_pool(&kinds[k]);
+		assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
+		reports_begin();
+		for (n = 1; n <= MBUFS; n += n) {
+			assert_int_equal(rte_mempool_ops_dequeue_bulk(pool, objs, n), 0);
+			assert_int_equal(rte_mempool_ops_enqueue_bulk(pool, objs, n), 0);
+		}
+		assert_true(rte_mempool_ops_dequeue_bulk(pool, objs, MBUFS + 1) < 0);
+		assert_true(rte_mempool_full(pool));
+		assert_int_equal(reports.nr, 0);
+		drop_pool();
+	}
+	gantry_dma_dev_destroy(dev);
+}
+
 static void
 pool_of_other_objects_is_not_watched(void **state)
 {
@@ -353,6 +426,8 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(probe_answers_as_a_pool_does), /* before any other */
+		cmocka_unit_test(operations_of_a_watched_pool_return_0_or_an_error),
 		cmocka_unit_test(pool_of_other_objects_is_not_watched),
 		cmocka_unit_test(device_without_the_debug_layer_watches_nothing),
 		cmocka_unit_test(pool_is_watched_by_32_devices),
