@@ -34,7 +34,8 @@
 #define T0      UINT64_C(1000000000)
 #define MIN_NS  1000 /* the shortest and the longest delay of a read after one in vain */
 #define MAX_NS  20000
-#define SOON_MS 20000 /* bounds hanging only */
+#define NAP_NS  10000000 /* the thread of a TAP looks 100 times a second */
+#define SOON_MS 20000    /* bounds hanging only */
 
 static struct {
 	int fd, far;         /* the ends of the socket */
@@ -47,6 +48,9 @@ static struct {
 	unsigned int reads;
 	unsigned int polls, carriers; /* calls of poll(), and of TUNSETCARRIER */
 	bool poll_error;              /* poll() finds an error only, as of a deleted interface */
+	unsigned int naps;            /* sleeps of the thread that polls */
+	unsigned int early;           /* calls of poll() without a sleep after the one before */
+	unsigned int wrong_naps;      /* sleeps of another length than NAP_NS */
 	int thread_errno;             /* 0: a thread can be started */
 } tap;
 
@@ -61,15 +65,31 @@ ssize_t __real_read(int fd, void *buf, size_t len);
 ssize_t __wrap_read(int fd, void *buf, size_t len);
 int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
 int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __real_nanosleep(const struct timespec *time, struct timespec *rest);
+int __wrap_nanosleep(const struct timespec *time, struct timespec *rest);
 int __real_vfu_thread_start(pthread_t *thread, const pthread_attr_t *attr, const char *name,
 		void *(*start)(void *), void *arg);
 int __wrap_vfu_thread_start(pthread_t *thread, const pthread_attr_t *attr, const char *name,
 		void *(*start)(void *), void *arg);
 
+/* Only the thread of the TAP sleeps by this function: the test itself calls the real one. */
+int
+__wrap_nanosleep(const struct timespec *time, struct timespec *rest)
+{
+	if (time->tv_sec != 0 || time->tv_nsec != NAP_NS)
+		__atomic_fetch_add(&tap.wrong_naps, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&tap.naps, 1, __ATOMIC_RELAXED);
+	return __real_nanosleep(time, rest);
+}
+
 int
 __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
 {
-	__atomic_fetch_add(&tap.polls, 1, __ATOMIC_RELAXED);
+	static unsigned int naps;
+
+	if (__atomic_fetch_add(&tap.polls, 1, __ATOMIC_RELAXED) != 0 && tap.naps == naps)
+		__atomic_fetch_add(&tap.early, 1, __ATOMIC_RELAXED);
+	naps = tap.naps;
 	if (!__atomic_load_n(&tap.poll_error, __ATOMIC_RELAXED))
 		return __real_poll(fds, n, timeout);
 	fds[0].revents = POLLERR;
@@ -185,7 +205,7 @@ wait_for(uint32_t (*value)(void), uint32_t want)
 	unsigned int i;
 
 	for (i = 0; i < SOON_MS && value() != want; i++)
-		nanosleep(&ms, NULL);
+		__real_nanosleep(&ms, NULL);
 	assert_int_equal(value(), want);
 }
 
@@ -388,6 +408,15 @@ carrier_of_the_interface_is_set_once(void **state)
 	assert_int_equal(__atomic_load_n(&tap.carriers, __ATOMIC_RELAXED), 2);
 }
 
+/* A thread that polled without a pause would use up a core. */
+static void
+thread_sleeps_between_two_polls(void **state)
+{
+	wait_for(enough_polls, 1);
+	assert_int_equal(__atomic_load_n(&tap.early, __ATOMIC_RELAXED), 0);
+	assert_int_equal(__atomic_load_n(&tap.wrong_naps, __ATOMIC_RELAXED), 0);
+}
+
 static void
 interface_that_has_an_error_only_is_down(void **state)
 {
@@ -482,6 +511,7 @@ main(void)
 		OPEN(carrier_of_the_port_is_that_of_the_interface),
 		OPEN(carrier_of_the_wire_follows_the_interface),
 		OPEN(carrier_of_the_interface_is_set_once),
+		OPEN(thread_sleeps_between_two_polls),
 		OPEN(interface_that_has_an_error_only_is_down),
 		CLOSED(tap_of_several_queues_is_attached_with_its_flag),
 		CLOSED(tap_that_cannot_be_attached_is_explained_and_closed),
