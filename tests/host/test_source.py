@@ -4,11 +4,13 @@
 
 import collections
 import glob
+import importlib
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 from lib import BUILD, TOP
@@ -79,6 +81,48 @@ class Layers(unittest.TestCase):
                 found = [m for f, _, m in layers.check(files, {name: '\n' + text + '\n'})
                          if f == name]
                 self.assertIn(violation, '\n'.join(found))
+
+
+class Planted(unittest.TestCase):
+    """A check of tools/lint finds a violation in a tree of one file."""
+
+    def found(self, check, name, text):
+        """Return (line, message) of each violation."""
+        sys.path.append(os.path.join(TOP, 'tools', 'lib', 'lint'))
+        module = importlib.import_module(check)
+        self.addCleanup(os.chdir, os.getcwd())
+        with tempfile.TemporaryDirectory() as tree:
+            os.makedirs(os.path.join(tree, os.path.dirname(name)))
+            os.chdir(tree)
+            with open(name, 'w', encoding='utf-8') as f:
+                f.write(text)
+            found = [(line, message) for _, line, message in module.check([name])]
+            os.chdir(TOP)
+        return found
+
+    def test_reason_of_an_equivalent_mutant_is_prose(self):
+        """tools/lint prose reads the reasons of tests/mutate/equivalent, and not its C code."""
+        # Raw strings, which the check of this file itself does not read.
+        entry = r'# A comment.||lib/a.c|any more = lies, blame;|drop: *|%s||'.replace('|', '\n')
+        good = entry % 'The sum is 0.'
+        name = 'tests/mutate/equivalent'
+        self.assertEqual(self.found('prose', name, good), [])
+        for reason, line, message in (
+                (r'The sum is 0, too.', 6, '"also" before the verb'),
+                (r'The sum is 0.|Of these bits none is used.', 7, 'begins with "Of"'),
+                (r'Of these bits none is used.', 6, 'begins with "Of"'),
+                (r'Nobody tells it.', 6, 'report, log, notify')):
+            with self.subTest(reason):
+                found = self.found('prose', name, entry % reason.replace('|', '\n') + good)
+                self.assertEqual([at for at, _ in found], [line])
+                self.assertIn(message, found[0][1])
+
+    def test_long_file_is_found(self):
+        """tools/lint sizes limits the lines of a C file, also of a test."""
+        for name, most in (('lib/a.c', 800), ('tests/unit/a.c', 999)):
+            self.assertEqual(self.found('sizes', name, '\n' * most), [])
+            self.assertEqual(self.found('sizes', name, '\n' * (most + 1)),
+                             [(1, '%d lines: at most %d' % (most + 1, most))])
 
 
 class Mutants(unittest.TestCase):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Texts that users read: strings of programs, manuals, and descriptions of build options.
+"""Texts that people read: strings of programs, manuals, descriptions of build options, and reasons.
 
 prose.py checks them by the same rules as comments. A raw string of Python is a pattern, and no text.
 """
@@ -57,6 +57,12 @@ def descriptions(text):
         yield text.count('\n', 0, m.start()) + 1, unescape(m[1])
 
 
+def reasons(text):
+    """Yield (line, reason) of each entry of tests/mutate/equivalent: what follows three lines."""
+    for m in re.finditer(r'(?m)^(?!#)(?:\S[^\n]*\n){3}((?:\S[^\n]*(?:\n|\Z))+)', text):
+        yield text.count('\n', 0, m.start(1)) + 1, m[1]
+
+
 def parts(name, text):
     """Return the texts of a file, as (line, text)."""
     if name.endswith(('.c', '.h')):
@@ -67,6 +73,8 @@ def parts(name, text):
         return manual(text)
     if name == 'meson_options.txt':
         return descriptions(text)
+    if name == 'tests/mutate/equivalent':
+        return reasons(text)
     return ()
 
 
