@@ -28,11 +28,11 @@
 
 #include "vfu_test.h"
 
-#define TURNS 3000  /* in which both threads ran concurrently; then the test ends */
-#define LIMIT 30000 /* all turns: a busy machine may not run both concurrently */
-#define LINES 24    /* of stores before that of vfu_rcu_online() */
-#define SPINS 3000  /* how long a reader that has missed the news stays online */
-#define EARLY 512   /* steps of the waiter's delay */
+#define TURNS 2000 /* in which both threads ran concurrently; then the test ends */
+#define LIMIT 6000 /* all turns: a busy machine may not run both concurrently */
+#define LINES 24   /* of stores before that of vfu_rcu_online() */
+#define SPINS 3000 /* how long a reader that has missed the news stays online */
+#define EARLY 512  /* steps of the waiter's delay */
 
 static char device;
 static struct vfu_server *const server = (void *)&device;
