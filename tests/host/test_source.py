@@ -139,6 +139,22 @@ class Mutants(unittest.TestCase):
                     self.assertTrue(any(mutate.is_equivalent([entry], m) for m in mutants), entry)
 
 
+    def test_share_leaves_equivalent_ones_out(self):
+        """The share of noticed mutants is that of the ones that a test has to notice."""
+        sys.path.insert(0, os.path.join(TOP, 'tools', 'lib'))
+        import mutate
+        for noticed, unnoticed, equivalent, share, text in (
+                (3, 1, 96, 75.0, '3 noticed, 1 unnoticed (75.0 % noticed); 96 equivalent'),
+                (2, 0, 0, 100.0, '2 noticed, 0 unnoticed (100.0 % noticed); 0 equivalent'),
+                (0, 1, 0, 0.0, '0 noticed, 1 unnoticed (0.0 % noticed); 0 equivalent'),
+                (0, 0, 4, None, '0 noticed, 0 unnoticed; 4 equivalent')):
+            with self.subTest(text):
+                verdicts = collections.Counter(noticed=noticed, unnoticed=unnoticed,
+                                               equivalent=equivalent)
+                self.assertEqual(mutate.share_noticed(verdicts), share)
+                self.assertEqual(mutate.summary(verdicts), text)
+
+
 class Suites(unittest.TestCase):
     def output(self, *argv):
         return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True,

@@ -695,6 +695,20 @@ def planted(path):
                          source[begin:source.index('\n', at)].strip(), 'planted', 0)
 
 
+def share_noticed(verdicts):
+    """Return the noticed part of the mutants that are not equivalent, in percent, or None."""
+    judged = verdicts['noticed'] + verdicts['unnoticed']
+    return round(100 * verdicts['noticed'] / judged, 1) if judged else None
+
+
+def summary(verdicts):
+    """Return the last line of the output."""
+    share = share_noticed(verdicts)
+    return '%d noticed, %d unnoticed%s; %d equivalent' % (
+        verdicts['noticed'], verdicts['unnoticed'],
+        '' if share is None else ' (%.1f %% noticed)' % share, verdicts['equivalent'])
+
+
 def main():
     ap = argparse.ArgumentParser(prog='tools/mutate', description=__doc__.splitlines()[0])
     ap.add_argument('--seed', type=int, default=1)
@@ -742,15 +756,12 @@ def main():
     campaign.prepare(sorted({m.file for m in order}))
     campaign.run(order)
     verdicts = collections.Counter(r['verdict'] for r in campaign.results)
-    total = len(campaign.results)
-    share = 100 * (total - verdicts['unnoticed']) / max(total, 1)
-    print('%d noticed, %d unnoticed, %d equivalent of %d (%.1f %%)' % (
-        verdicts['noticed'], verdicts['unnoticed'], verdicts['equivalent'], total, share))
+    print(summary(verdicts))
     if output:
         output.write(dict(seed=args.seed, paths=args.path, seconds=round(time.monotonic() - begin),
                           noticed=verdicts['noticed'], unnoticed=verdicts['unnoticed'],
-                          equivalent=verdicts['equivalent'], count=total,
-                          percent=round(share, 1), mutants=campaign.results))
+                          equivalent=verdicts['equivalent'], count=len(campaign.results),
+                          percent=share_noticed(verdicts), mutants=campaign.results))
     return 0
 
 
