@@ -43,7 +43,7 @@ static struct {
 static _Alignas(64) volatile char cold[LINES][64];
 static unsigned int missed, seen; /* by the reader: turns without and with the news */
 static atomic_uint alone;         /* turns in which one thread had to wait for the other */
-static atomic_bool over;
+static atomic_uint last;          /* the last turn, set before it begins; 0: not known yet */
 static cpu_set_t cpus;
 
 /* Take the lines out of the caches, so that each store to one takes hundreds of cycles. */
@@ -93,7 +93,7 @@ read_in_turns(void *arg)
 	bind_to_cpu(1);
 	vfu_rcu_register();
 	vfu_rcu_offline();
-	for (unsigned int turn = 1; !over; turn++) {
+	for (unsigned int turn = 1; last == 0 || turn <= last; turn++) {
 		unsigned int got;
 
 		cool();
@@ -131,9 +131,10 @@ reader_online_or_sees_the_news(void **state)
 
 	bind_to_cpu(0);
 	assert_int_equal(pthread_create(&thread, NULL, read_in_turns, &broken), 0);
-	while (!over) {
+	while (last == 0) {
 		turn++;
-		over = turn == LIMIT || turn >= alone + TURNS;
+		if (turn == LIMIT || turn >= alone + TURNS)
+			last = turn;
 		meet(&waiter_turn.value, &reader_turn.value, turn);
 		/* The reader's stores take an unknown time: try many delays. */
 		for (volatile unsigned int i = 0; i < turn % EARLY; i++)
