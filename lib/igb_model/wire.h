@@ -359,7 +359,7 @@ unsigned int wire_pcap_failures(void);
 
 /** Frames of one flow that a generator sent. */
 struct wire_gen_stats {
-	uint64_t frames;
+	uint64_t frames;    /**< sent so far */
 	uint64_t bytes_fcs; /**< bytes of those, with FCS */
 	uint64_t late_ns; /**< time by which frames were put off for good: stalls, or a full wire */
 	uint64_t first_ns; /**< when the first bit of the first frame was on the wire, monotonic */
@@ -374,6 +374,9 @@ struct wire_gen_stats {
  *
  * @param t     the flows, which must exist until source and sink are closed
  * @param port  number of the port in @p t
+ * @param[out] src   the generator
+ * @param[out] sink  the receiver
+ * @param[out] err   one line after a failure, WIRE_ERR_LEN bytes
  */
 int wire_gen_open(const struct traffic *t, unsigned int port, struct wire_source **src,
 		struct wire_sink **sink, char *err);
