@@ -46,11 +46,17 @@ class Flows(Bench):
         return self.path('flows.json')
 
     def started(self, *flows, mode='io', args=()):
-        """Start the daemon, a testpmd that forwards, and the flows; wait until all were sent."""
+        """Start the daemon, a testpmd that forwards, and the flows; wait until all were sent.
+
+        A testpmd that does not get a processor for a while loses frames, which the devices count.
+        """
         self.nic_process = self.nic('a:start=signal,wire=gen', 'b:start=signal,wire=gen',
                                     args=('--traffic', self.traffic(*flows)))
         self.pmd = self.dpdk_testpmd(self.eal(self.sock('a'), self.sock('b')),
-                                     ['--forward-mode=' + mode, '--auto-start', *args])
+                                     ['--forward-mode=' + mode, *args])
+        if mode in ('io', 'macswap'):
+            self.retry(self.pmd, mode)
+        self.command(self.pmd, 'start')
         self.nic_process.signal(signal.SIGRTMIN)
         self.wait_until(lambda: all(f['transmit'] == 'stopped' for f in self.flows().values()))
 
@@ -60,21 +66,38 @@ class Flows(Bench):
     def flows(self):
         return {f['name']: f for f in self.report()['flows']}
 
-    def settled(self, name, frames):
-        """Wait until so many frames of a flow have arrived, and return its results."""
-        self.wait_until(lambda: self.flows()[name]['frames_rx'] >= frames)
-        return self.flows()[name]
+    def missed(self, port):
+        """Wait until a port got all frames of its flow, and return how many found no descriptor."""
+        def got():
+            device = self.nic_now(self.nic_process)[port]['device']
+            return device['rx_frames'], device['rx_no_desc']
+        self.wait_until(lambda: sum(got()) == FRAMES)
+        return got()[1]
+
+    def settled(self, name, port):
+        """Wait until all frames of a flow have arrived that its port did not miss.
+
+        Return the flow's results, and how many it missed.
+        """
+        missed = self.missed(port)
+        self.assertLess(missed, FRAMES)
+        self.wait_until(lambda: self.flows()[name]['frames_rx'] >= FRAMES - missed)
+        return self.flows()[name], missed
 
     def test_flows_arrive_as_sent_in_both_directions(self):
         self.started(flow('there', 'p0', 'p1'),
                      flow('back', 'p1', 'p0',
                           size={'choice': 'random', 'random': {'min': 100, 'max': 1518}}))
-        for name, port in ('there', 'b'), ('back', 'a'):
-            f = self.settled(name, FRAMES)
+        for name, sender, port in ('there', 'a', 'b'), ('back', 'b', 'a'):
+            f, missed = self.settled(name, sender)
             rx = f['rx'][0]
-            self.assertEqual((f['frames_tx'], f['frames_rx'], f['lost']), (FRAMES, FRAMES, 0))
-            self.assertEqual((rx['port'], rx['frames'], rx['bytes']),
-                             (port, FRAMES, f['bytes_tx']))
+            self.assertEqual((f['frames_tx'], f['frames_rx'], f['lost']),
+                             (FRAMES, FRAMES - missed, missed))
+            self.assertEqual((rx['port'], rx['frames']), (port, FRAMES - missed))
+            if missed == 0:
+                self.assertEqual(rx['bytes'], f['bytes_tx'])
+            else:
+                self.assertLess(rx['bytes'], f['bytes_tx'])
             for key in 'duplicated', 'reordered', 'corrupted', 'too_late':
                 self.assertEqual(rx[key], 0, key)
             quantiles = [rx['latency_ns'][key] for key in
@@ -94,8 +117,8 @@ class Flows(Bench):
 
     def test_changed_headers_do_not_count_as_corruption(self):
         self.started(flow('f', 'p0', 'p1'), mode='macswap')
-        f = self.settled('f', FRAMES)
-        self.assertEqual((f['lost'], f['rx'][0]['corrupted']), (0, 0))
+        f, missed = self.settled('f', 'a')
+        self.assertEqual((f['lost'], f['rx'][0]['corrupted']), (missed, 0))
 
     def test_application_that_keeps_frames_loses_them(self):
         self.started(flow('f', 'p0', 'p1'), mode='rxonly')
@@ -110,8 +133,10 @@ class Flows(Bench):
 
     def test_frames_at_the_wrong_port_are_misdelivered(self):
         self.started(flow('f', 'p0', 'p0'))     # testpmd sends them from the other port
+        arrived = FRAMES - self.missed('a')
         self.wait_until(
-            lambda: self.report()['ports'][1]['strays']['misdelivered'] == FRAMES)
+            lambda: self.report()['ports'][1]['strays']['misdelivered'] >= arrived)
+        self.assertEqual(self.report()['ports'][1]['strays']['misdelivered'], arrived)
         f = self.flows()['f']
         self.assertEqual((f['frames_rx'], f['lost'], f['rx'][0]['port']), (0, FRAMES, 'a'))
 

@@ -129,7 +129,7 @@ class Cable:
             try:
                 data, control, _, _ = self.socket.recvmsg(65536, 256)
             except TimeoutError:
-                raise AssertionError('no such frame within %d s' % timeout) from None
+                raise AssertionError('the frame did not arrive within %d s' % timeout) from None
             for level, kind, aux in control:
                 if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
                     status, tci, tpid = struct.unpack('I12xHH', aux)

@@ -54,6 +54,13 @@ def load():
             sorted(found, key=lambda n: (ORDER.index(n) if n in ORDER else last, n))}
 
 
+def where(e):
+    """Return the lines of the scenario, outermost first, that raised an exception."""
+    return ' > '.join('%s:%d' % (os.path.basename(f.filename), f.lineno)
+                      for f in traceback.extract_tb(e.__traceback__)
+                      if f.filename.startswith(SCENARIOS))
+
+
 def run_once(name, function, archive, sockets):
     """Run a scenario; return its entry for the JSON file, and whether its guest stood still."""
     from scenario import Run
@@ -73,6 +80,7 @@ def run_once(name, function, archive, sockets):
         entry['ok'] = True
     except (AssertionError, machine.Error, OSError) as e:
         entry['error'] = str(e) if failure in (None, e) else '%s\n%s' % (failure, e)
+        entry['error'] += '\nat %s' % where(failure or e)
         stood_still = stood_still and e is failure
     except Exception:  # a mistake in the scenario itself
         entry['error'] = traceback.format_exc()
