@@ -25,7 +25,8 @@
  * process, the file keeper (file_keeper.c), which is forked before any thread or client exists. It
  * keeps its user, but no capabilities, unless it needs those that override the permissions of files
  * (a folder is another user's); Landlock limits it to those folders, and a filter to those
- * calls. If the keeper is killed, sockets remain; the next start replaces them (server_sock.c).
+ * calls. If the keeper is killed, sockets remain; the next start replaces them
+ * (lib/vfio_user/vfu_listener.c).
  *
  * The process that the user starts, the front (front.c), only passes signals on to the daemon. It
  * drops its rights when the daemon has: all five, except that it may signal, by its filter the
@@ -186,9 +187,11 @@ static const struct call closer[] = {
 	END
 };
 
-/* Signals; statistics to what is open, or to the file keeper; the end. */
+/*
+ * Signals; clients of --control; statistics to what is open, or to the file keeper; the end.
+ */
 static const struct call main_thread[] = {
-	CALL(rt_sigtimedwait), CALL(setitimer), CALL(alarm),
+	CALL(setitimer), CALL(alarm), CALL(accept4),
 	CALL(read), CALL(lseek), CALL(ftruncate), CALL(close),
 	CALL(poll), CALL(ppoll), CALL(wait4), CALL(exit_group),
 	CALL(fstat), CALL(newfstatat), CALL_EQ(ioctl, 1, TCGETS), CALL(dup2), CALL(dup3),

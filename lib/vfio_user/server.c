@@ -39,7 +39,7 @@ accept_client(struct vfu_server *s)
 	struct vfu_conn *conn;
 	struct ucred peer;
 	socklen_t peer_len = sizeof(peer);
-	int sock = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	int sock = accept4(s->listener.fd, NULL, NULL, SOCK_CLOEXEC);
 
 	if (sock < 0) {
 		/*
@@ -121,7 +121,7 @@ wait_for_work(struct vfu_server *s, bool *unmask)
 	struct vfu_msg *msg;
 	struct pollfd pfds[4 + VFU_REFUSALS] = {
 		{ .fd = s->wake_fd, .events = POLLIN },
-		{ .fd = s->listen_fd, .events = POLLIN },
+		{ .fd = s->listener.fd, .events = POLLIN },
 		{ .fd = -1, .events = POLLIN | POLLRDHUP },
 		{ .fd = s->unmask_epoll, .events = POLLIN },
 	};
@@ -248,8 +248,8 @@ static void
 server_free(struct vfu_server *s)
 {
 	vfu_sigbus_remove(s);
-	if (s->listen_fd >= 0)
-		vfu_sock_remove(s);
+	if (s->listener.fd >= 0)
+		vfu_listener_close(&s->listener);
 	if (s->wake_fd >= 0)
 		close(s->wake_fd);
 	vfu_async_fini(s);
@@ -287,7 +287,7 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 		s->desc.dma_timeout_ms = VFU_DMA_MS;
 	s->ops = *ops;
 	s->opaque = opaque;
-	s->listen_fd = s->null_fd = s->unmask_epoll = -1;
+	s->listener.fd = s->null_fd = s->unmask_epoll = -1;
 	if (s->desc.limits.max_maps == 0)
 		s->desc.limits.max_maps = VFU_DEFAULT_MAPS;
 	if (s->desc.limits.max_fds == 0)
@@ -323,7 +323,7 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 				ret == -ENOSPC ? "" : strerror(-ret));
 		goto fail;
 	}
-	ret = vfu_sock_listen(s, path, err);
+	ret = vfu_listener_open(&s->listener, path, err);
 	if (ret != 0)
 		goto fail;
 

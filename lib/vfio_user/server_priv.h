@@ -41,6 +41,7 @@
 #include <stdint.h>
 
 #include "deadline.h"
+#include "vfu_listener.h"
 #include "msg.h"
 #include "pending.h"
 #include "vfu_rcu.h"
@@ -211,9 +212,7 @@ struct vfu_server {
 	struct vfu_server_desc desc;
 	struct vfu_server_ops ops;
 	void *opaque;
-	char path[108];
-	uint64_t path_dev, path_ino; /* identity of the socket file that this server created */
-	int listen_fd;
+	struct vfu_listener listener;
 	int wake_fd; /* eventfd: wakes the control thread */
 	pthread_t thread;
 	uint8_t *out; /* control thread: payload of the reply under construction */
@@ -420,10 +419,6 @@ void vfu_refuse_add(struct vfu_server *s, int sock);
 int vfu_refuse_prepare(const struct vfu_server *s, struct pollfd *pfds, int timeout);
 /* Handle what poll() found in these entries. */
 void vfu_refuse_work(struct vfu_server *s, const struct pollfd *pfds);
-
-/* server_sock.c */
-int vfu_sock_listen(struct vfu_server *s, const char *path, char *err);
-void vfu_sock_remove(struct vfu_server *s);
 
 /* sigbus.c */
 int vfu_sigbus_add(struct vfu_server *s);

@@ -2,11 +2,6 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/*
- * The socket file of the server: no other user can connect, and no file of another owner is
- * removed.
- */
-
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -19,8 +14,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "server_priv.h"
+#include "deadline.h"
+#include "vfu_listener.h"
 #include "unix_socket.h"
+#include "vfio_user.h"
 
 #define LOCK_MS 5000 /* for another server in the folder to finish its start, milliseconds */
 
@@ -103,12 +100,13 @@ lock_folder(const char *path, char *err)
 }
 
 static int
-listen_locked(struct vfu_server *s, const struct sockaddr_un *sa, char *err)
+listen_locked(struct vfu_listener *l, const struct sockaddr_un *sa, char *err)
 {
-	const char *path = strcpy(s->path, sa->sun_path);
+	const char *path = l->path;
 	struct stat st;
 	int fd, ret;
 
+	strcpy(l->path, sa->sun_path);
 	ret = remove_stale(path, sa, err);
 	if (ret != 0)
 		return ret;
@@ -128,42 +126,43 @@ listen_locked(struct vfu_server *s, const struct sockaddr_un *sa, char *err)
 	/* A umask may remove even the bits of the owner. No client can connect before listen(). */
 	if (chmod(path, 0600) != 0 || lstat(path, &st) != 0 || listen(fd, 8) != 0) {
 		ret = -errno;
-		snprintf(err, VFU_ERR_LEN, "%s: cannot listen: %s", s->path, strerror(-ret));
+		snprintf(err, VFU_ERR_LEN, "%s: cannot listen: %s", path, strerror(-ret));
 		unlink(path);
 		close(fd);
 		return ret;
 	}
-	s->path_dev = st.st_dev;
-	s->path_ino = st.st_ino;
-	s->listen_fd = fd;
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	l->fd = fd;
 	return 0;
 }
 
 int
-vfu_sock_listen(struct vfu_server *s, const char *path, char *err)
+vfu_listener_open(struct vfu_listener *l, const char *path, char *err)
 {
 	struct sockaddr_un sa;
 	int lock, ret;
 
+	l->fd = -1;
 	ret = vfu_socket_address(&sa, path, err);
 	if (ret != 0)
 		return ret;
 	lock = lock_folder(path, err);
 	if (lock < 0)
 		return lock;
-	ret = listen_locked(s, &sa, err);
+	ret = listen_locked(l, &sa, err);
 	close(lock);
 	return ret;
 }
 
 void
-vfu_sock_remove(struct vfu_server *s)
+vfu_listener_close(struct vfu_listener *l)
 {
 	struct stat st;
 
 	/* Another process may have replaced the file since. */
-	if (lstat(s->path, &st) == 0 && st.st_dev == s->path_dev && st.st_ino == s->path_ino)
-		unlink(s->path);
-	close(s->listen_fd);
-	s->listen_fd = -1;
+	if (lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+		unlink(l->path);
+	close(l->fd);
+	l->fd = -1;
 }
