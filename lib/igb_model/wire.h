@@ -83,6 +83,7 @@ extern "C" {
 struct wire_sink;
 struct traffic;
 struct traffic_receiver;
+struct wire_gen_run;
 
 /** A source of frames. Only the thread of the direction calls these, except close(). */
 struct wire_source {
@@ -380,8 +381,54 @@ struct wire_gen_stats {
  */
 int wire_gen_open(const struct traffic *t, unsigned int port, struct wire_source **src,
 		struct wire_sink **sink, char *err);
+
+/*
+ * A generator gets orders while its frames move. One thread, the owner of the flows, gives them,
+ * and the polling threads of source and sink execute them. Before an order wire_gen_is_idle() must
+ * have returned true.
+ */
+
+/** The flows of one port, prepared for wire_gen_replace(). */
+struct wire_gen_flows {
+	struct wire_gen_run *run;          /**< for the source */
+	struct traffic_receiver *receiver; /**< for the sink */
+};
+
 /**
- * Get the counters of one flow. Any thread.
+ * Return whether all orders to a port were executed, and free what they replaced. Once it returns
+ * true, no thread uses the struct traffic of a former wire_gen_replace().
+ */
+bool wire_gen_is_idle(struct wire_source *src, struct wire_sink *sink);
+/**
+ * Prepare other flows for a port.
+ *
+ * @param t          must exist until flows in their place were replaced by others
+ * @param port       number of the port in @p t
+ * @param[out] flows  for wire_gen_replace() or wire_gen_discard()
+ * @return 0, or -ENOMEM
+ */
+int wire_gen_prepare(const struct traffic *t, unsigned int port, struct wire_gen_flows *flows);
+/** Free prepared flows that wire_gen_replace() did not take. */
+void wire_gen_discard(struct wire_gen_flows *flows);
+/**
+ * Order that a port sends and receives other flows, with counters from zero. They wait for
+ * wire_gen_switch(). It takes what wire_gen_prepare() made.
+ */
+void wire_gen_replace(struct wire_source *src, struct wire_sink *sink,
+		struct wire_gen_flows *flows);
+/**
+ * Order that a port starts or stops flows. A flow that is started again goes on with the number of
+ * its next frame, and its duration begins again.
+ *
+ * @param src     from wire_gen_open(), not closed yet
+ * @param chosen  for each flow of the port's struct traffic, by its number, whether it is meant
+ * @param on      true: start, false: stop
+ * @return 0, or -ENOMEM
+ */
+int wire_gen_switch(struct wire_source *src, const bool *chosen, bool on);
+
+/**
+ * Get the counters of one flow. The owner's thread, which gives the orders.
  *
  * @param src         from wire_gen_open(), not closed yet
  * @param flow        number of the flow
@@ -389,7 +436,7 @@ int wire_gen_open(const struct traffic *t, unsigned int port, struct wire_source
  */
 void wire_gen_get_stats(const struct wire_source *src, unsigned int flow,
 		struct wire_gen_stats *stats);
-/** Return what checks the frames of a sink from wire_gen_open(), which owns it. Any thread. */
+/** Return what checks the frames of a sink from wire_gen_open(), which owns it. As above. */
 const struct traffic_receiver *wire_gen_receiver(const struct wire_sink *sink);
 /** Return the number of frames with a bad FCS, which the sink does not check. Any thread. */
 uint64_t wire_gen_bad_fcs(const struct wire_sink *sink);

@@ -17,8 +17,8 @@
  * same bytes, except the time in its stamp. So a run can be repeated bit for bit, and a receiver
  * can compute the size of a frame that it did not see.
  *
- * The library knows neither devices nor wires. Nothing here allocates memory after traffic_load(),
- * traffic_sender_new() and traffic_receiver_new().
+ * The library knows neither devices nor wires. Only the functions that load and those that create a
+ * sender or a receiver allocate memory.
  *
  * Times are monotonic, in ns. Lengths are in bytes without FCS, unless a name ends in _fcs. Bits of
  * a frame are numbered from 0, the most significant bit of its first byte.
@@ -179,7 +179,7 @@ struct traffic_port {
 	char *location; /**< the name of a port of gantry-nic */
 };
 
-/** All flows of a daemon. Read-only after traffic_load(), so that any thread may read it. */
+/** All flows of a daemon. Read-only once loaded, so that any thread may read it. */
 struct traffic {
 	struct traffic_port *ports;
 	unsigned int nr_ports;
@@ -201,6 +201,18 @@ struct traffic {
  * @retval -ENOMEM, -EIO, -ENOENT, ... the file cannot be read
  */
 int traffic_load(const char *path, struct traffic **t, char *err);
+struct json_t;
+/**
+ * Load a configuration that was read already.
+ *
+ * @param config    the JSON, of jansson, which is not changed
+ * @param[out] t    as for traffic_load()
+ * @param[out] err  as for traffic_load()
+ * @retval 0 success
+ * @retval -EINVAL a key or a value is not supported
+ * @retval -ENOMEM no memory
+ */
+int traffic_parse(struct json_t *config, struct traffic **t, char *err);
 /** Free flows. NULL is permitted. */
 void traffic_free(struct traffic *t);
 

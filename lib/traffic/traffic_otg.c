@@ -330,10 +330,25 @@ read_file(const struct otg_node *root, const char *path, int *ret)
 }
 
 int
+traffic_parse(struct json_t *config, struct traffic **t, char *err)
+{
+	const struct otg_node root = { .json = config, .err = err };
+	struct traffic *traffic = calloc(1, sizeof(*traffic));
+	int ret;
+
+	err[0] = '\0';
+	ret = traffic != NULL ? get_config(&root, traffic) : otg_no_memory(&root);
+	if (ret == 0)
+		*t = traffic;
+	else
+		traffic_free(traffic);
+	return ret;
+}
+
+int
 traffic_load(const char *path, struct traffic **t, char *err)
 {
-	struct otg_node root = { .err = err };
-	struct traffic *traffic;
+	const struct otg_node root = { .err = err };
 	json_t *json;
 	int ret = 0;
 
@@ -341,14 +356,8 @@ traffic_load(const char *path, struct traffic **t, char *err)
 	json = read_file(&root, path, &ret);
 	if (json == NULL)
 		return ret;
-	root.json = json;
-	traffic = calloc(1, sizeof(*traffic));
-	ret = traffic != NULL ? get_config(&root, traffic) : otg_no_memory(&root);
+	ret = traffic_parse(json, t, err);
 	json_decref(json);
-	if (ret == 0)
-		*t = traffic;
-	else
-		traffic_free(traffic);
 	return ret;
 }
 
