@@ -39,8 +39,8 @@ static struct {
 	/* Only in the keeper's process: */
 	const char *stats;
 	unsigned int nr;
-	const char *paths[PORT_MAX];
-	struct stat sockets[PORT_MAX];
+	const char *paths[PORT_MAX + 1];
+	struct stat sockets[PORT_MAX + 1];
 } keeper = { .sock = -1 };
 
 /*
@@ -174,12 +174,15 @@ request_replace(const char *path, const char *text, size_t len, unsigned int lim
 }
 
 int
-file_keeper_start(const struct port *ports, unsigned int nr, struct output_file *stats)
+file_keeper_start(const struct port *ports, unsigned int nr, const char *control,
+		struct output_file *stats)
 {
 	int pair[2], ret;
 
 	for (keeper.nr = 0; keeper.nr < nr; keeper.nr++)
 		keeper.paths[keeper.nr] = ports[keeper.nr].spec.socket;
+	if (control != NULL)
+		keeper.paths[keeper.nr++] = control;
 	keeper.stats = stats->path;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return -errno;

@@ -18,13 +18,15 @@
 /**
  * Start the process, before any thread, and let it write the statistics file from here on.
  *
- * @param stats  if the file is replaced as a whole, the keeper writes it; else the keeper leaves it
- *   alone
+ * @param control  socket of --control, or NULL
+ * @param stats    if the file is replaced as a whole, the keeper writes it; else the keeper leaves
+ *   it alone
  * @return 0 or a negative errno value
  */
-int file_keeper_start(const struct port *ports, unsigned int nr, struct output_file *stats);
+int file_keeper_start(const struct port *ports, unsigned int nr, const char *control,
+		struct output_file *stats);
 
-/** Record the sockets of the ports, which listen now, so that they can be recognised at the end. */
+/** Record the sockets, which listen now, so that they can be recognised at the end. */
 void file_keeper_note_sockets(void);
 
 /** Remove those sockets, unless others have taken their places, and end the process. */

@@ -27,6 +27,7 @@ struct file {
 struct files {
 	const struct port *ports;
 	unsigned int nr_ports, nr;
+	const char *control; /* or NULL */
 	struct file file[FILES_MAX];
 };
 
@@ -99,15 +100,33 @@ compare_sockets(const struct files *files, const char *who, const char *does, co
 				who, does, path, spec->name, spec->socket);
 		ret = -EINVAL;
 	}
+	if (ret == 0 && files->control != NULL &&
+			same_place(files->control, real != NULL ? real : path)) {
+		snprintf(err, SPEC_ERR_LEN,
+				"%s %s %.60s, and --control has its socket %.60s: the same file: "
+				"name another file for the output",
+				who, does, path, files->control);
+		ret = -EINVAL;
+	}
 	free(real);
 	return ret;
 }
 
-/* Compare the sockets of two ports by their place; port_specs_check() compared only the text. */
+/* Compare the sockets by their place; port_specs_check() compared only text. */
 static int
-compare_ports(const struct port *ports, unsigned int nr, char *err)
+compare_ports(const struct port *ports, unsigned int nr, const char *control, char *err)
 {
 	unsigned int i, j;
+
+	for (i = 0; i < nr && control != NULL; i++) {
+		if (!same_place(ports[i].spec.socket, control))
+			continue;
+		snprintf(err, SPEC_ERR_LEN,
+				"port %s and --control have the same socket %.60s: each needs its "
+				"own",
+				ports[i].spec.name, control);
+		return -EINVAL;
+	}
 
 	for (i = 0; i < nr; i++) {
 		for (j = i + 1; j < nr; j++) {
@@ -190,13 +209,13 @@ compare(const struct files *files, char *err)
 }
 
 int
-files_check(const struct port *ports, unsigned int nr, const char *traffic, const char *stats_json,
-		char *err)
+files_check(const struct port *ports, unsigned int nr, const char *control, const char *traffic,
+		const char *stats_json, char *err)
 {
-	struct files files = { .ports = ports, .nr_ports = nr };
+	struct files files = { .ports = ports, .nr_ports = nr, .control = control };
 	char who[PORT_NAME_MAX + 8];
 	unsigned int i;
-	int ret = compare_ports(ports, nr, err);
+	int ret = compare_ports(ports, nr, control, err);
 
 	for (i = 0; i < nr && ret == 0; i++) {
 		const struct port_spec *spec = &ports[i].spec;

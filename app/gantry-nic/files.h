@@ -13,9 +13,10 @@
 
 /*
  * Check that each output can be written, and that it is neither read, nor written by anything
- * else, nor the socket of a port. Files are compared by device and inode, whatever their names;
+ * else, nor a socket of the daemon. Files are compared by device and inode, whatever their names;
  * none of them is changed.
  *
+ * @param control       socket of --control, or NULL
  * @param traffic       file of --traffic, or NULL
  * @param stats_json    or NULL
  * @param[out] err      one line, SPEC_ERR_LEN bytes
@@ -23,7 +24,7 @@
  * @retval -EINVAL  two are one file
  * @retval -EIO     one cannot be written
  */
-int files_check(const struct port *ports, unsigned int nr, const char *traffic,
+int files_check(const struct port *ports, unsigned int nr, const char *control, const char *traffic,
 		const char *stats_json, char *err);
 
 #endif /* FILES_H */

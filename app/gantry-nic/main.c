@@ -12,12 +12,14 @@
  * ORGANISATION
  *
  *    main.c         options, signals, set-up and end; this text
+ *    control.c      --control: requests of other programs, and their methods
+ *    ctl.c          gantry-nic ctl, a client of --control for people
  *    report.c       statistics as JSON and as text
  *    port.c         devices and their wires
  *    poller.c       polling threads
  *    files.c        check of the files that the command line names
  *    port_limits.c  shares of the process limits for each port
- *    generator.c    flows of --traffic for the ports with wire=gen
+ *    generator.c    flows of --traffic and --control for the ports with wire=gen
  *    port_spec.c    parsing of --port and --cores
  *    file_keeper.c  the process that changes files for the daemon
  *    front.c        the process that the user starts, and that forks the daemon
@@ -45,7 +47,8 @@
  * - Threads that wait for something slow, so that no other thread does: one writes the log (log.c),
  *   one watches each TAP, and the servers close foreign descriptors and read memory without a
  *   descriptor in threads of their own.
- * - The main thread, which sets all up, then waits for signals and writes statistics.
+ * - The main thread, which sets all up, then waits for signals and for requests of --control, and
+ *   writes statistics.
  *
  * The path of a frame takes no lock: devices belong to their control threads, directions to their
  * polling threads, and statistics are relaxed atomics that the main thread reads. A control
@@ -58,13 +61,13 @@
  * 3. Open TAPs and captures to replay, make the devices, open recordings, connect the wires
  *    (port.c).
  * 4. Start the polling threads, enter the sandbox, report "ready".
- * 5. Wait for signals.
+ * 5. Wait for signals and requests.
  * 6. End in the reverse order: polling threads, statistics, wires, devices with their sockets, log.
  *
- * All threads block signals, and the main thread takes them by sigwaitinfo(). Only while the main
- * thread does something that may last (opening files, writing statistics) does a handler receive
- * the signals to end. Once such a signal has come, SIGALRM ends the process if all else waits.
- * (SIGBUS belongs to the servers: a client that truncated its memory.)
+ * All threads block signals, and the main thread takes them by signalfd(). Only while the main
+ * thread does something that may last (opening files, serving requests, writing statistics) does a
+ * handler receive the signals to end. Once such a signal has come, SIGALRM ends the process if all
+ * else waits. (SIGBUS belongs to the servers: a client that truncated its memory.)
  *
  * After set-up all threads are confined (sandbox.c), and another process changes files for them
  * (file_keeper.c). The process that the user started passes signals on to the daemon, and ends with
@@ -85,10 +88,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "control.h"
+#include "ctl.h"
 #include "file_keeper.h"
 #include "files.h"
 #include "front.h"
@@ -117,20 +123,26 @@ struct options {
 	unsigned int nr_cores; /* 0: one thread, not pinned */
 	bool free_cores;       /* there are other cores besides those */
 	const char *traffic_path;
-	struct traffic *traffic; /* NULL: there is no --traffic */
+	const char *control_path;
+	struct generator generator;
+	struct control *control; /* NULL: there is no --control */
+	uint64_t started;        /* poller_now() */
 	const char *stats_json;
 	struct output_file stats;
 	bool stats_failed; /* at least once */
 	enum sandbox_mode sandbox;
 };
 
+static volatile sig_atomic_t ending;
+
 static void
-help(void)
+help_ports(void)
 {
 	/* clang-format off */
 	puts("gantry-nic: software Intel 82576 network controllers behind vfio-user sockets\n"
 "\n"
 "usage: gantry-nic --port NAME:socket=PATH[,KEY=VALUE...] [--port ...] [OPTIONS]\n"
+"       gantry-nic ctl PATH COMMAND (see gantry-nic ctl --help)\n"
 "\n"
 "A port, any number of times:\n"
 "  socket=PATH      Unix socket through which a driver attaches; made with mode 0600, removed at\n"
@@ -168,15 +180,21 @@ help(void)
 "                   a capture that records the frames that the port sends. IN is pcap or pcapng,\n"
 "                   plain or compressed with gzip or zstd; the replay ignores time stamps. OUT is\n"
 "                   pcapng if its name ends in .pcapng, else pcap. Neither may have ':' or ','.\n"
-"    gen            the flows of --traffic: frames that the daemon generates, and the check of\n"
-"                   the frames that the port sends\n"
+"    gen            the flows of --traffic or --control: frames that the daemon generates, and\n"
+"                   the check of the frames that the port sends\n"
 "  start=WHEN       time at which a replay or a generator begins. MS, 0 to 600000: once the port\n"
 "                   receives and the process of the driver has accessed no register but tails,\n"
 "                   interrupts and statistics for that many milliseconds (default 750), and at\n"
 "                   the latest 10 s after it. signal: when SIGRTMIN has come and the port\n"
-"                   receives.\n"
-"\n"
-"Options:\n"
+"                   receives.\n");
+	/* clang-format on */
+}
+
+static void
+help_options(void)
+{
+	/* clang-format off */
+	puts("Options:\n"
 "  --cores LIST       run one polling thread on each of these cores, e.g. 1 or 0,2-3, and spread\n"
 "                     the directions of the wires over them. Default: one thread,\n"
 "                     not pinned. A thread is busy as long as a driver is attached. All other\n"
@@ -184,6 +202,9 @@ help(void)
 "                     the threads of a port run on the cores that poll the port.\n"
 "  --traffic FILE     flows of the ports with wire=gen, as JSON of the Open Traffic Generator\n"
 "                     model. The location of a port in the file is the NAME of a --port.\n"
+"  --control PATH     Unix socket for other programs, made with mode 0600: JSON-RPC 2.0, one\n"
+"                     request a line, to replace, start and stop flows and to read statistics.\n"
+"                     wire=gen then needs no --traffic. 'gantry-nic ctl' is such a program.\n"
 "  --stats-json FILE  write statistics at exit (-: to standard output, after the line 'ready')\n"
 "  --sandbox=on|log|off\n"
 "                     rights of the daemon once it is ready. on, the default: the daemon is\n"
@@ -301,7 +322,8 @@ check_files(const struct options *opt)
 {
 	const char *stats = opt->stats.fd == STDOUT_FILENO ? NULL : opt->stats_json;
 	char err[SPEC_ERR_LEN];
-	int ret = files_check(opt->ports, opt->nr_ports, opt->traffic_path, stats, err);
+	int ret = files_check(opt->ports, opt->nr_ports, opt->control_path, opt->traffic_path,
+			stats, err);
 
 	if (ret != 0)
 		warnx("%s", err);
@@ -318,11 +340,24 @@ set_traffic(struct options *opt, const char *path)
 }
 
 static int
+set_control(struct options *opt, const char *path)
+{
+	if (opt->control_path != NULL)
+		return usage_error("--control is given twice");
+	opt->control_path = path;
+	return 0;
+}
+
+static int
 load_traffic(struct options *opt)
 {
 	char err[SPEC_ERR_LEN];
-	int ret = generator_load(opt->traffic_path, opt->ports, opt->nr_ports, &opt->traffic, err);
+	int ret;
 
+	opt->generator.ports = opt->ports;
+	opt->generator.nr = opt->nr_ports;
+	opt->generator.ending = &ending;
+	ret = generator_load(&opt->generator, opt->traffic_path, opt->control_path != NULL, err);
 	if (ret != 0)
 		warnx("%s", err);
 	return ret == 0 ? 0 : ret == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
@@ -353,6 +388,7 @@ enum {
 	OPT_SANDBOX,
 	OPT_STATS_JSON,
 	OPT_TRAFFIC,
+	OPT_CONTROL,
 	OPT_HELP,
 	OPT_VERSION,
 };
@@ -370,6 +406,7 @@ parse_options(int argc, char **argv, struct options *opt, int *status)
 		{ "cores", required_argument, NULL, OPT_CORES },
 		{ "stats-json", required_argument, NULL, OPT_STATS_JSON },
 		{ "traffic", required_argument, NULL, OPT_TRAFFIC },
+		{ "control", required_argument, NULL, OPT_CONTROL },
 		{ "sandbox", required_argument, NULL, OPT_SANDBOX },
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ "version", no_argument, NULL, OPT_VERSION },
@@ -393,11 +430,15 @@ parse_options(int argc, char **argv, struct options *opt, int *status)
 		case OPT_TRAFFIC:
 			*status = set_traffic(opt, optarg);
 			break;
+		case OPT_CONTROL:
+			*status = set_control(opt, optarg);
+			break;
 		case OPT_SANDBOX:
 			*status = set_sandbox(opt, optarg);
 			break;
 		case OPT_HELP:
-			help();
+			help_ports();
+			help_options();
 			return -1;
 		case OPT_VERSION:
 			puts("gantry-nic " GANTRY_VERSION);
@@ -421,8 +462,6 @@ parse_options(int argc, char **argv, struct options *opt, int *status)
 		*status = load_traffic(opt);
 	return *status == 0 ? 0 : -1;
 }
-
-static volatile sig_atomic_t ending;
 
 /* Start the time limit END_MS for the end of the process. Async-signal-safe. */
 static void
@@ -473,9 +512,9 @@ block_signals(sigset_t *set, sigset_t *ends)
 }
 
 static void
-write_stats(struct options *opt, uint64_t started)
+write_stats(struct options *opt)
 {
-	int ret = report_json(&opt->stats, opt->ports, opt->nr_ports, started);
+	int ret = report_json(&opt->stats, opt->ports, opt->nr_ports, opt->started);
 
 	if (ret != 0)
 		fprintf(stderr, "gantry-nic: cannot write statistics to %s: %s\n", opt->stats_json,
@@ -483,37 +522,54 @@ write_stats(struct options *opt, uint64_t started)
 	opt->stats_failed |= ret != 0;
 }
 
+/* Do what a signal asks for. The signals that end the process are not blocked. */
 static void
-wait_for_end(struct options *opt, const sigset_t *set, const sigset_t *ends, uint64_t started)
+take_signal(struct options *opt, int sig)
 {
-	while (!ending) {
-		int sig = sigwaitinfo(set, NULL);
+	if (sig == SIGRTMIN) /* not a constant */
+		ports_start(opt->ports, opt->nr_ports);
+	switch (sig) {
+	case SIGINT:
+	case SIGTERM:
+	case SIGHUP:
+		begin_end(sig);
+		break;
+	case SIGUSR1:
+		report_text(stderr, opt->ports, opt->nr_ports, opt->started);
+		break;
+	case SIGUSR2:
+		if (opt->stats_json == NULL)
+			fputs("gantry-nic: SIGUSR2: there is no --stats-json FILE to write\n",
+					stderr);
+		else
+			write_stats(opt);
+		break;
+	default:
+		break;
+	}
+}
 
-		if (sig == SIGRTMIN) /* not a constant */
-			ports_start(opt->ports, opt->nr_ports);
-		switch (sig) {
-		case SIGINT:
-		case SIGTERM:
-		case SIGHUP:
-			begin_end(sig);
-			break;
-		case SIGUSR1:
-			report_text(stderr, opt->ports, opt->nr_ports, started);
-			break;
-		case SIGUSR2:
-			if (opt->stats_json == NULL)
-				fputs("gantry-nic: SIGUSR2: there is no --stats-json FILE to "
-				      "write\n",
-						stderr);
-			else {
-				pthread_sigmask(SIG_UNBLOCK, ends, NULL);
-				write_stats(opt, started);
-				pthread_sigmask(SIG_BLOCK, ends, NULL);
-			}
-			break;
-		default: /* EINTR */
-			break;
-		}
+/*
+ * Serve signals and the clients of --control.
+ *
+ * @param signals  signalfd() of the blocked signals
+ * @param ends     those of them that end the process
+ */
+static void
+serve(struct options *opt, int signals, const sigset_t *ends)
+{
+	struct pollfd fds[1 + CONTROL_FDS] = { { .fd = signals, .events = POLLIN } };
+	struct signalfd_siginfo info;
+
+	while (!ending) {
+		control_prepare(opt->control, fds + 1);
+		if (poll(fds, 1 + CONTROL_FDS, -1) < 0)
+			continue; /* EINTR, or no memory for the moment */
+		pthread_sigmask(SIG_UNBLOCK, ends, NULL);
+		if (fds[0].revents != 0 && read(signals, &info, sizeof(info)) == sizeof(info))
+			take_signal(opt, (int)info.ssi_signo);
+		control_serve(opt->control, fds + 1);
+		pthread_sigmask(SIG_BLOCK, ends, NULL);
 	}
 }
 
@@ -571,15 +627,16 @@ leave_polling_cores(const struct options *opt)
  * @return the exit status
  */
 static int
-end(struct options *opt, struct poller *const *pollers, uint64_t started, bool ok)
+end(struct options *opt, struct poller *const *pollers, bool ok)
 {
 	bool stopped = pollers_stop(pollers, CORES_MAX, STOP_MS);
 	int status;
 
 	opt->stats.limit_ms = STATS_END_MS;
 	if (ok && opt->stats_json != NULL)
-		write_stats(opt, started);
+		write_stats(opt);
 	file_keeper_stop();
+	control_close(opt->control);
 	ok &= ports_close_wires(opt->ports, opt->nr_ports, pollers, CORES_MAX);
 	if (stopped) {
 		for (unsigned int i = 0; i < CORES_MAX; i++)
@@ -597,19 +654,43 @@ end(struct options *opt, struct poller *const *pollers, uint64_t started, bool o
 }
 
 static int
+open_control(struct options *opt, char *err)
+{
+	const struct control_target target = {
+		.generator = &opt->generator,
+		.ports = opt->ports,
+		.nr = opt->nr_ports,
+		.started = opt->started,
+	};
+	char why[VFU_ERR_LEN];
+
+	if (opt->control_path == NULL)
+		return 0;
+	opt->control = control_open(opt->control_path, &target, why);
+	if (opt->control == NULL)
+		snprintf(err, WIRE_ERR_LEN, "--control: %.240s", why);
+	return opt->control != NULL ? 0 : -EIO;
+}
+
+static int
 run(struct options *opt)
 {
 	struct poller *pollers[CORES_MAX] = { NULL };
-	uint64_t started = poller_now();
 	char err[WIRE_ERR_LEN] = "";
 	sigset_t set, ends;
-	int ret;
+	int ret, signals;
 
+	opt->started = poller_now();
 	opt->free_cores = leave_polling_cores(opt);
 	block_signals(&set, &ends);
+	signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0) {
+		warn("signals");
+		return EXIT_FAILURE;
+	}
 	ret = sandbox_prepare(opt->sandbox);
 	if (ret == 0 && opt->sandbox != SANDBOX_OFF)
-		ret = file_keeper_start(opt->ports, opt->nr_ports, &opt->stats);
+		ret = file_keeper_start(opt->ports, opt->nr_ports, opt->control_path, &opt->stats);
 	if (ret != 0) {
 		warnx("the sandbox: %s", strerror(-ret));
 		return EXIT_FAILURE;
@@ -623,6 +704,8 @@ run(struct options *opt)
 	ret = ports_open(opt->ports, opt->nr_ports, err);
 	pthread_sigmask(SIG_BLOCK, &ends, NULL);
 	if (ret == 0)
+		ret = open_control(opt, err);
+	if (ret == 0)
 		ret = start_pollers(opt, pollers, err);
 	if (ret == 0) {
 		file_keeper_note_sockets();
@@ -632,12 +715,13 @@ run(struct options *opt)
 		puts("gantry-nic: ready");
 		fflush(stdout);
 		pthread_sigmask(SIG_BLOCK, &ends, NULL);
-		wait_for_end(opt, &set, &ends, started);
+		serve(opt, signals, &ends);
 	} else {
 		sandbox_abandon();
 		warnx("%s", err);
 	}
-	return end(opt, pollers, started, ret == 0);
+	close(signals);
+	return end(opt, pollers, ret == 0);
 }
 
 int
@@ -648,6 +732,8 @@ main(int argc, char **argv)
 	int status, ret;
 
 	std_fds_reserve();
+	if (argc > 1 && strcmp(argv[1], "ctl") == 0)
+		return ctl_main(argc - 1, argv + 1);
 	json_object_seed(0); /* seed from /dev/urandom now: jansson cannot open it in the sandbox */
 	if (parse_options(argc, argv, &opt, &status) == 0) {
 		ret = front_start(opt.sandbox);
@@ -658,7 +744,7 @@ main(int argc, char **argv)
 	for (i = 0; i < opt.nr_ports; i++)
 		port_spec_free(&opt.ports[i].spec);
 	free(opt.ports);
-	traffic_free(opt.traffic);
+	generator_free(&opt.generator);
 	output_file_close(&opt.stats);
 	front_report(status);
 	return status;

@@ -219,7 +219,8 @@ ports_close_wires(struct port *ports, unsigned int nr, struct poller *const *pol
 		if (port->far_sink != NULL)
 			port->far_sink->close(port->far_sink);
 		port->out = port->in = NULL;
-		port->replay = port->gen_src = NULL;
+		port->replay = NULL;
+		port->gen_src = NULL;
 		port->gen_sink = NULL;
 		port->far_src = NULL;
 		port->far_sink = NULL;

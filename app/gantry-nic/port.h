@@ -32,8 +32,8 @@ struct port {
 
 	const struct wire_source *replay; /* pcap wire: source of the replay, owned by in */
 	/* gen wire: both ends, owned by in and out. */
-	const struct wire_source *gen_src;
-	const struct wire_sink *gen_sink;
+	struct wire_source *gen_src;
+	struct wire_sink *gen_sink;
 
 	struct wire_dir *out; /* frames that the device sends; always there, owned */
 	struct wire_dir *in;  /* frames that it receives; NULL: wire=none */

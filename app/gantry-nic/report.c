@@ -243,14 +243,13 @@ port_json(const struct port *ports, const struct port *port, uint64_t now, uint6
 	return o;
 }
 
-int
-report_json(struct output_file *out, const struct port *ports, unsigned int nr, uint64_t started)
+json_t *
+report_make(const struct port *ports, unsigned int nr, uint64_t started)
 {
 	uint64_t now = poller_now();
 	json_t *root = json_object();
 	json_t *array = json_array();
 	unsigned int i;
-	int ret;
 
 	set(root, "uptime_ns", now - started);
 	set(root, "log_lines_lost", log_lines_lost());
@@ -258,11 +257,28 @@ report_json(struct output_file *out, const struct port *ports, unsigned int nr, 
 		json_array_append_new(array, port_json(ports, &ports[i], now, started));
 	json_object_set_new(root, "ports", array);
 	json_object_set_new(root, "flows", report_flows_json(ports, nr, started));
+	return root;
+}
+
+void
+report_new_interval(const struct port *ports, unsigned int nr)
+{
+	unsigned int i;
+
 	for (i = 0; i < nr; i++) {
 		wire_dir_new_interval(ports[i].out);
 		if (ports[i].in_owned)
 			wire_dir_new_interval(ports[i].in);
 	}
+}
+
+int
+report_json(struct output_file *out, const struct port *ports, unsigned int nr, uint64_t started)
+{
+	json_t *root = report_make(ports, nr, started);
+	int ret;
+
+	report_new_interval(ports, nr);
 	ret = output_file_write(out, root, JSON_INDENT(1));
 	json_decref(root);
 	return ret;

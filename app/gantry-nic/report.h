@@ -9,11 +9,22 @@
 #ifndef REPORT_H
 #define REPORT_H
 
+#include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "output_file.h"
 #include "port.h"
+
+/*
+ * Return the statistics of all ports. Main thread.
+ *
+ * @param started  poller_now() at the start, ns
+ */
+json_t *report_make(const struct port *ports, unsigned int nr, uint64_t started);
+
+/* Start a new interval for the longest gaps. Main thread. */
+void report_new_interval(const struct port *ports, unsigned int nr);
 
 /*
  * Write the statistics of all ports, and start a new interval for the longest gaps. Main thread.
