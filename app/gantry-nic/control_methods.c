@@ -15,6 +15,8 @@
 #include "control_methods.h"
 #include "report.h"
 
+#define ONLY(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
 typedef json_t *(*method_fn)(const struct control_target *t, json_t *params,
 		struct rpc_error *error);
 
@@ -60,7 +62,6 @@ has_only(json_t *object, const char *path, const char *const *names, struct rpc_
 	}
 	return true;
 }
-#define ONLY(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 static json_t *
 set_config(const struct control_target *t, json_t *params, struct rpc_error *error)
@@ -68,46 +69,121 @@ set_config(const struct control_target *t, json_t *params, struct rpc_error *err
 	return done(generator_set(t->generator, params, error->text), error);
 }
 
-/* Return the member that "choice" names, which must be this one. Everything else is refused. */
+/* The choices of set_control_state, two deep, and the states of each. */
+struct state_kind {
+	const char *first, *second, *on, *off, *names;
+};
+
+/* Return the member that "choice" names, which is one of these; all else is refused. */
 static json_t *
-chosen(json_t *object, const char *path, const char *only, struct rpc_error *error)
+chosen(json_t *object, const char *path, const char *const *choices, struct rpc_error *error)
 {
 	const char *choice = json_string_value(json_object_get(object, "choice"));
-	json_t *member = json_object_get(object, only);
+	const char *dot = path[0] != '\0' ? "." : "";
+	json_t *member;
 
-	if (!has_only(object, path, ONLY("choice", only), error))
+	for (; choice != NULL && *choices != NULL; choices++)
+		if (strcmp(*choices, choice) == 0)
+			break;
+	if (choice == NULL || *choices == NULL)
+		return refuse(error, "%s%schoice: '%.40s': not supported", path, dot,
+				choice != NULL ? choice : "");
+	if (!has_only(object, path, ONLY("choice", choice), error))
 		return NULL;
-	if (choice == NULL || strcmp(choice, only) != 0)
-		return refuse(error, "%s%schoice: '%.40s': expected '%s'", path,
-				path[0] != '\0' ? "." : "", choice != NULL ? choice : "", only);
+	member = json_object_get(object, choice);
 	if (!json_is_object(member))
-		return refuse(error, "%s%s%s: expected an object", path, path[0] != '\0' ? "." : "",
-				only);
+		return refuse(error, "%s%s%s: expected an object", path, dot, choice);
 	return member;
+}
+
+/*
+ * Get a state and the names that it is for.
+ *
+ * @param[out] names  NULL: an absent or an empty list, which means all
+ */
+static bool
+get_state(json_t *o, const struct state_kind *kind, bool *on, json_t **names,
+		struct rpc_error *error)
+{
+	const char *state = json_string_value(json_object_get(o, "state"));
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s.%s", kind->first, kind->second);
+	if (!has_only(o, path, ONLY("state", kind->names), error))
+		return false;
+	*names = json_object_get(o, kind->names);
+	if (state == NULL || (strcmp(state, kind->on) != 0 && strcmp(state, kind->off) != 0)) {
+		refuse(error, "%s.state: '%.40s': expected '%s' or '%s'", path,
+				state != NULL ? state : "", kind->on, kind->off);
+		return false;
+	}
+	if (*names != NULL && !json_is_array(*names)) {
+		refuse(error, "%s.%s: expected an array", path, kind->names);
+		return false;
+	}
+	*on = strcmp(state, kind->on) == 0;
+	if (json_array_size(*names) == 0)
+		*names = NULL;
+	return true;
+}
+
+/* Return the port of a name; NULL: there is none, or its wire has a link of its own. */
+static struct port *
+find_port(const struct control_target *t, const json_t *name, struct rpc_error *error)
+{
+	const char *text = json_string_value(name);
+	struct port *port = t->ports;
+
+	while (port < t->ports + t->nr && (text == NULL || strcmp(port->spec.name, text) != 0))
+		port++;
+	if (port == t->ports + t->nr) {
+		refuse(error, "port_names: '%.40s': no --port has this name",
+				text != NULL ? text : "(no string)");
+		return NULL;
+	}
+	if (port->spec.wire == WIRE_PAIR || port->spec.wire == WIRE_TAP) {
+		refuse(error, "port_names: '%s': its link follows the other end of its wire",
+				port->spec.name);
+		return NULL;
+	}
+	return port;
+}
+
+/* Set the links of ports. Nothing changes if one of the names is refused. */
+static json_t *
+set_links(const struct control_target *t, const json_t *names, bool up, struct rpc_error *error)
+{
+	unsigned int i;
+
+	for (i = 0; i < json_array_size(names); i++)
+		if (find_port(t, json_array_get(names, i), error) == NULL)
+			return NULL;
+	for (i = 0; i < json_array_size(names); i++)
+		m82576_set_link(find_port(t, json_array_get(names, i), error)->dev, up);
+	for (i = 0; names == NULL && i < t->nr; i++)
+		if (t->ports[i].spec.wire != WIRE_PAIR && t->ports[i].spec.wire != WIRE_TAP)
+			m82576_set_link(t->ports[i].dev, up);
+	return json_object();
 }
 
 static json_t *
 set_control_state(const struct control_target *t, json_t *params, struct rpc_error *error)
 {
-	static const char path[] = "traffic.flow_transmit";
-	json_t *o = chosen(params, "", "traffic", error), *names;
-	const char *state;
+	static const struct state_kind traffic = { "traffic", "flow_transmit", "start", "stop",
+		"flow_names" };
+	static const struct state_kind link = { "port", "link", "up", "down", "port_names" };
+	json_t *o = chosen(params, "", ONLY(traffic.first, link.first), error), *names;
+	const struct state_kind *kind = json_object_get(params, link.first) != NULL ? &link :
+										      &traffic;
+	bool on;
 
 	if (o != NULL)
-		o = chosen(o, "traffic", "flow_transmit", error);
-	if (o == NULL || !has_only(o, path, ONLY("state", "flow_names"), error))
+		o = chosen(o, kind->first, ONLY(kind->second), error);
+	if (o == NULL || !get_state(o, kind, &on, &names, error))
 		return NULL;
-	state = json_string_value(json_object_get(o, "state"));
-	names = json_object_get(o, "flow_names");
-	if (state == NULL || (strcmp(state, "start") != 0 && strcmp(state, "stop") != 0))
-		return refuse(error, "%s.state: '%.40s': expected 'start' or 'stop'", path,
-				state != NULL ? state : "");
-	if (names != NULL && !json_is_array(names))
-		return refuse(error, "%s.flow_names: expected an array", path);
-	/* An empty list means all flows, as an absent one does. */
-	return done(generator_switch(t->generator, json_array_size(names) != 0 ? names : NULL,
-				    strcmp(state, "start") == 0, error->text),
-			error);
+	if (kind == &link)
+		return set_links(t, names, on, error);
+	return done(generator_switch(t->generator, names, on, error->text), error);
 }
 
 static json_t *

@@ -29,6 +29,9 @@ help(void)
 "                        (-: standard input). They wait for start\n"
 "  start [FLOW...]       start these flows, or all\n"
 "  stop [FLOW...]        stop these flows, or all\n"
+"  link up|down [PORT...]\n"
+"                        let the far ends of these ports signal or not, or of all whose wire has\n"
+"                        no link of its own\n"
 "  report                print the statistics as JSON\n"
 "  call METHOD [PARAMS]  call a method with parameters in JSON, and print its result\n"
 "\n"
@@ -58,28 +61,39 @@ config_params(int argc, char **argv)
 	return json;
 }
 
+/* The parameters of set_control_state for these names. */
 static json_t *
-flow_params(const char *state, int argc, char **argv)
+state_params(const char *first, const char *second, const char *state, const char *key, int argc,
+		char **argv)
 {
 	json_t *names = json_array();
 	int i;
 
 	for (i = 0; i < argc; i++)
 		json_array_append_new(names, json_string(argv[i]));
-	return json_pack("{s:s, s:{s:s, s:{s:s, s:o}}}", "choice", "traffic", "traffic", "choice",
-			"flow_transmit", "flow_transmit", "state", state, "flow_names", names);
+	return json_pack("{s:s, s:{s:s, s:{s:s, s:o}}}", "choice", first, first, "choice", second,
+			second, "state", state, key, names);
 }
 
 static json_t *
 start_params(int argc, char **argv)
 {
-	return flow_params("start", argc, argv);
+	return state_params("traffic", "flow_transmit", "start", "flow_names", argc, argv);
 }
 
 static json_t *
 stop_params(int argc, char **argv)
 {
-	return flow_params("stop", argc, argv);
+	return state_params("traffic", "flow_transmit", "stop", "flow_names", argc, argv);
+}
+
+static json_t *
+link_params(int argc, char **argv)
+{
+	if (argc > 0)
+		return state_params("port", "link", argv[0], "port_names", argc - 1, argv + 1);
+	warnx("link needs up or down (see gantry-nic ctl --help)");
+	return NULL;
 }
 
 static json_t *
@@ -116,6 +130,7 @@ static const struct command {
 	{ "config", "set_config", config_params, false },
 	{ "start", "set_control_state", start_params, false },
 	{ "stop", "set_control_state", stop_params, false },
+	{ "link", "set_control_state", link_params, false },
 	{ "report", "get_report", report_params, true },
 	{ "call", NULL, call_params, true },
 };

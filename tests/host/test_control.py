@@ -21,6 +21,11 @@ def config(*flows, ports='ab'):
             'flows': list(flows)}
 
 
+def link(what, *names):
+    return {'choice': 'port', 'port': {
+        'choice': 'link', 'link': {'state': what, 'port_names': list(names)}}}
+
+
 def state(what, *names):
     return {'choice': 'traffic', 'traffic': {
         'choice': 'flow_transmit', 'flow_transmit': {'state': what, 'flow_names': list(names)}}}
@@ -111,7 +116,12 @@ class Control(Bench):
                 ('set_control_state', {'choice': 'traffic'}, PARAMS, 'traffic: expected an object'),
                 ('set_control_state', state('pause'), PARAMS, "'pause'"),
                 ('set_control_state', state('start', 'g'), PARAMS, "'g': no flow"),
-                ('set_control_state', state('start', 1), PARAMS, 'no flow')):
+                ('set_control_state', state('start', 1), PARAMS, 'no flow'),
+                ('set_control_state', {'choice': 'port', 'port': {}}, PARAMS, 'port.choice'),
+                ('set_control_state', {'choice': 'protocol'}, PARAMS, "'protocol': not supported"),
+                ('set_control_state', {**state('start'), **link('up')}, PARAMS, 'unknown key'),
+                ('set_control_state', link('sideways'), PARAMS, "expected 'up' or 'down'"),
+                ('set_control_state', link('up', 'a', 'x'), PARAMS, "'x': no --port")):
             self.refused(c.ask(method, params), code, why)
         self.assertEqual(self.flows(c)['f']['transmit'], 'waiting')
 
@@ -168,6 +178,25 @@ class Control(Bench):
         self.command(pmd, 'start')
         self.wait_until(lambda: self.flows(c)['f9']['frames_rx'] > 2000)
         self.assertEqual(self.flows(c)['f9']['rx'][0]['corrupted'], 0)
+
+    def test_links_follow_the_far_end(self):
+        c = self.started('a:wire=gen,start=0', 'b', 'c:wire=pair:d', 'd')
+        pmd = self.dpdk_testpmd(self.eal(self.sock('a'), self.sock('b')), ['--forward-mode=io'])
+
+        def up():
+            return [self.nic_now(self.nic_process)[p]['device']['link'] for p in 'ab']
+        self.wait_until(lambda: up() == [True, True])
+        self.assertEqual(c.ask('set_control_state', link('down', 'a'))['result'], {})
+        self.assertEqual(up(), [False, True])
+        self.command(pmd, 'show port info 0', 'Link status: down')
+        self.command(pmd, 'show port info 1', 'Link status: up')
+        c.ask('set_control_state', link('down'))
+        self.assertEqual(up(), [False, False])
+        self.ctl(self.control, 'link', 'up')
+        self.assertEqual(up(), [True, True])
+        self.command(pmd, 'show port info 0', 'Link status: up')
+        self.refused(c.ask('set_control_state', link('down', 'b', 'c')), PARAMS, 'follows')
+        self.assertEqual(up(), [True, True])
 
     def test_client_that_does_not_read_holds_up_nobody(self):
         c, slow = self.started(), self.connect()
@@ -235,6 +264,7 @@ class Control(Bench):
                                              status=2))
         self.assertIn('a method', self.ctl(self.control, 'call', status=2))
         self.assertIn('column', self.ctl(self.control, 'call', 'get_report', '{', status=2))
+        self.assertIn('up or down', self.ctl(self.control, 'link', status=2))
         self.assertIn('no argument', self.ctl(self.control, 'report', 'x', status=2))
         self.assertIn('no such method', self.ctl(self.control, 'call', 'x', status=1))
 
