@@ -229,8 +229,10 @@ generator_set(struct generator *g, json_t *config, char *err)
 				port->spec.name);
 		ret = -EINVAL;
 	}
-	if (ret == 0)
+	if (ret == 0) {
+		p.traffic->generation = (g->now->generation + 1) % TRAFFIC_GENERATIONS;
 		ret = prepare(g, &p, flows, err);
+	}
 	if (ret != 0) {
 		traffic_free(p.traffic);
 		return ret;

@@ -187,6 +187,7 @@ report_strays_json(const struct port *port)
 	traffic_get_strays(wire_gen_receiver(port->gen_sink), &strays);
 	o = json_object();
 	set(o, "unknown", strays.unknown);
+	set(o, "former", strays.former);
 	set(o, "misdelivered", strays.misdelivered);
 	set(o, "bad_fcs", wire_gen_bad_fcs(port->gen_sink));
 	return o;

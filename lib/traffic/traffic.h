@@ -31,8 +31,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Number of flows, at most: a stamp has 16 bits for the number of a flow. */
+/** Number of flows, at most: a stamp has 12 bits for the number of a flow. */
 #define TRAFFIC_FLOWS_MAX 4096
+/** Number of generations, which follow each other: a stamp has 4 bits for it. */
+#define TRAFFIC_GENERATIONS 16
 /** Number of ports, at most. */
 #define TRAFFIC_PORTS_MAX 64
 /** Bytes of all headers of a frame, at most. */
@@ -185,6 +187,12 @@ struct traffic {
 	unsigned int nr_ports;
 	struct traffic_flow *flows;
 	unsigned int nr_flows;
+	/**
+	 * Less than TRAFFIC_GENERATIONS. Flows that replace others have another one, so that a
+	 * late frame of the former flows is not taken for one of theirs. 0 once loaded; the owner
+	 * sets it before anything else uses the flows.
+	 */
+	unsigned int generation;
 };
 
 /* traffic_otg.c */
@@ -242,12 +250,14 @@ struct traffic_sender;
  *     |flow|sequence|  time, ns   | check|  payload |
  *     +----+--------+-------------+------+----------+
  *
+ * The upper 4 bits of "flow" are the generation.
  * "check" is a checksum of the 11 bytes before it. "payload" is a checksum of the bytes between the
  * headers and the stamp, which forwarding must not change. Both are parts of a CRC-32C. The time is
  * that of the frame's first bit on the wire, modulo 2^40 ns (18 minutes).
  */
 struct traffic_stamp {
-	uint32_t flow;
+	uint32_t flow;       /**< number of the flow, less than TRAFFIC_FLOWS_MAX */
+	uint32_t generation; /**< of its struct traffic */
 	uint32_t sequence;
 	uint64_t time;    /**< modulo 2^40 */
 	uint32_t payload; /**< 24 bits */
@@ -357,10 +367,11 @@ struct traffic_rx {
 	struct traffic_hist latency;
 };
 
-/** Frames without a valid stamp, or of a flow that the port is not to receive. */
+/** Frames that belong to no flow which the port is to receive. */
 struct traffic_strays {
-	uint64_t unknown; /**< no stamp of a flow */
-	uint64_t misdelivered;
+	uint64_t unknown;      /**< no valid stamp, or of a flow that there is not */
+	uint64_t former;       /**< of flows that were replaced since */
+	uint64_t misdelivered; /**< of a flow that another port is to receive */
 };
 
 /** The receiving side of one port. */

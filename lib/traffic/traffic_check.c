@@ -56,7 +56,7 @@ struct rx_flow {
 
 struct traffic_receiver {
 	struct traffic_strays strays;
-	unsigned int nr_flows;
+	unsigned int nr_flows, generation;
 	struct rx_flow *flows[]; /* NULL: the port is not to receive it */
 };
 
@@ -69,6 +69,7 @@ traffic_receiver_new(const struct traffic *t, unsigned int port)
 	if (r == NULL)
 		return NULL;
 	r->nr_flows = t->nr_flows;
+	r->generation = t->generation;
 	for (i = 0; i < t->nr_flows; i++) {
 		if ((t->flows[i].rx_ports >> port & 1) == 0)
 			continue;
@@ -231,7 +232,11 @@ traffic_receive(struct traffic_receiver *r, const uint8_t *frame, uint32_t len, 
 {
 	struct traffic_stamp stamp;
 
-	if (!traffic_stamp_read(frame, len, &stamp) || stamp.flow >= r->nr_flows)
+	if (!traffic_stamp_read(frame, len, &stamp))
+		traffic_count(&r->strays.unknown, 1);
+	else if (stamp.generation != r->generation)
+		traffic_count(&r->strays.former, 1);
+	else if (stamp.flow >= r->nr_flows)
 		traffic_count(&r->strays.unknown, 1);
 	else if (r->flows[stamp.flow] == NULL)
 		traffic_count(&r->strays.misdelivered, 1);

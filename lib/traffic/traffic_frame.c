@@ -62,7 +62,14 @@ struct traffic_sender {
 	struct slot *slots;
 	uint8_t *frames; /* one for each slot */
 	size_t frame_size;
+	unsigned int generation;
 };
+
+/* Bits of the number of a flow in a stamp. */
+#define FLOW_BITS 12
+
+_Static_assert(TRAFFIC_FLOWS_MAX == 1 << FLOW_BITS, "each flow has a number in a stamp");
+_Static_assert(TRAFFIC_GENERATIONS == 1 << (16 - FLOW_BITS), "and so has each generation");
 
 /* The CRC-32C (RFC 9260, appendix A) of a byte. */
 static uint32_t crc_table[256];
@@ -136,8 +143,8 @@ stamp_write(uint8_t *end, const struct traffic_stamp *stamp)
 {
 	uint64_t word[2];
 
-	word[0] = htobe64((uint64_t)stamp->flow << 48 | (uint64_t)stamp->sequence << 16 |
-			(stamp->time >> 24 & 0xFFFF));
+	word[0] = htobe64((uint64_t)(stamp->generation << FLOW_BITS | stamp->flow) << 48 |
+			(uint64_t)stamp->sequence << 16 | (stamp->time >> 24 & 0xFFFF));
 	word[1] = htobe64(stamp->time << 40);
 	word[1] |= htobe64(stamp_check(word) << 24 | stamp->payload);
 	memcpy(end - TRAFFIC_STAMP_LEN, word, TRAFFIC_STAMP_LEN);
@@ -153,7 +160,8 @@ traffic_stamp_read(const uint8_t *frame, uint32_t len, struct traffic_stamp *sta
 	memcpy(word, frame + len - TRAFFIC_STAMP_LEN, TRAFFIC_STAMP_LEN);
 	first = be64toh(word[0]);
 	second = be64toh(word[1]);
-	stamp->flow = (uint32_t)(first >> 48);
+	stamp->flow = (uint32_t)(first >> 48) & (TRAFFIC_FLOWS_MAX - 1);
+	stamp->generation = (uint32_t)(first >> (48 + FLOW_BITS));
 	stamp->sequence = (uint32_t)(first >> 16);
 	stamp->time = (first & 0xFFFF) << 24 | second >> 40;
 	stamp->payload = second & 0xFFFFFF;
@@ -256,6 +264,7 @@ traffic_sender_new(const struct traffic *t, unsigned int port, unsigned int slot
 
 	if (s == NULL)
 		return NULL;
+	s->generation = t->generation;
 	s->by_flow = calloc(t->nr_flows + 1, sizeof(s->by_flow[0]));
 	if (s->by_flow == NULL)
 		goto fail;
@@ -417,6 +426,7 @@ traffic_frame_make(struct traffic_sender *s, unsigned int slot, const struct tra
 	if (f->stamped)
 		stamp_write(frame + size,
 				&(struct traffic_stamp){ .flow = f->number,
+						.generation = s->generation,
 						.sequence = (uint32_t)n,
 						.time = at,
 						.payload = prefix->crc });

@@ -29,12 +29,13 @@
 /* The stamp of a test: 16 bytes, as in a real frame. */
 struct fake_stamp {
 	uint64_t time : 40;
-	uint64_t flow : 24; /* NO_FLOW: no stamp */
+	uint64_t flow : 20; /* NO_FLOW: no stamp */
+	uint64_t generation : 4;
 	uint32_t sequence;
 	uint32_t payload;
 };
 
-#define NO_FLOW 0xFFFFFF
+#define NO_FLOW 0xFFFFF
 
 _Static_assert(sizeof(struct fake_stamp) == TRAFFIC_STAMP_LEN, "as a real stamp");
 
@@ -49,6 +50,7 @@ traffic_stamp_read(const uint8_t *frame, uint32_t len, struct traffic_stamp *sta
 		return false;
 	memcpy(&fake, frame + len - sizeof(fake), sizeof(fake));
 	*stamp = (struct traffic_stamp){ .flow = fake.flow,
+		.generation = fake.generation,
 		.sequence = fake.sequence,
 		.time = fake.time,
 		.payload = fake.payload };
@@ -805,6 +807,26 @@ frame_of_no_flow_is_unknown(void **state)
 }
 
 static void
+frame_of_former_flows_is_counted_apart(void **state)
+{
+	struct fake_stamp stamp = { .flow = 0, .generation = 5 };
+
+	traffic_receive(receiver, (const uint8_t *)&stamp, sizeof(stamp), T0, 0);
+	stamp.flow = 1000;
+	traffic_receive(receiver, (const uint8_t *)&stamp, sizeof(stamp), T0, 0);
+	assert_int_equal(strays().former, 2);
+	assert_int_equal(strays().unknown, 0);
+	assert_int_equal(rx()->frames, 0);
+	traffic.generation = 5;
+	restart();
+	stamp.flow = 0;
+	traffic_receive(receiver, (const uint8_t *)&stamp, sizeof(stamp), T0, 0);
+	assert_int_equal(strays().former, 0);
+	assert_int_equal(rx()->frames, 1);
+	traffic.generation = 0;
+}
+
+static void
 frame_for_another_port_is_misdelivered(void **state)
 {
 	flows[1].rx_ports = ~(1ULL << PORT);
@@ -917,6 +939,7 @@ main(void)
 		ON_RECEIVER(latency_of_2_to_39_counts_as_negative),
 		ON_RECEIVER(jitter_sums_differences_of_successive_latencies),
 		ON_RECEIVER(frame_of_no_flow_is_unknown),
+		ON_RECEIVER(frame_of_former_flows_is_counted_apart),
 		ON_RECEIVER(frame_for_another_port_is_misdelivered),
 		ON_RECEIVER(port_has_counters_of_its_flows_alone),
 		ON_RECEIVER(flows_are_counted_apart),

@@ -430,7 +430,9 @@ static void
 stamp_is_read_as_it_was_made(void **state)
 {
 	static struct traffic_flow many[TRAFFIC_FLOWS_MAX];
-	const struct traffic t = { .flows = many, .nr_flows = TRAFFIC_FLOWS_MAX };
+	const struct traffic t = { .flows = many,
+		.nr_flows = TRAFFIC_FLOWS_MAX,
+		.generation = TRAFFIC_GENERATIONS - 1 };
 	struct traffic_stamp stamp;
 	const uint8_t *frame;
 	uint32_t len;
@@ -443,6 +445,7 @@ stamp_is_read_as_it_was_made(void **state)
 			(UINT64_C(1) << 40) - 1, &len);
 	assert_true(traffic_stamp_read(frame, len, &stamp));
 	assert_int_equal(stamp.flow, TRAFFIC_FLOWS_MAX - 1);
+	assert_int_equal(stamp.generation, TRAFFIC_GENERATIONS - 1);
 	assert_int_equal(stamp.sequence, UINT32_MAX);
 	assert_int_equal(stamp.time, (UINT64_C(1) << 40) - 1);
 	assert_int_equal(stamp.payload, traffic_payload_sum(frame + sizeof(headers), 12));
