@@ -59,7 +59,10 @@ class Output:
 
     def write(self, document):
         """Write the whole document as JSON; may be called repeatedly."""
-        text = json.dumps(document, indent=1) + '\n'
+        self.write_text(json.dumps(document, indent=1) + '\n')
+
+    def write_text(self, text):
+        """Write the whole text; may be called repeatedly."""
         if self.fd is None:     # atomic: a reader sees the old file or the new one
             partial = '%s.%d.tmp' % (self.path, os.getpid())
             with open(partial, 'w', encoding='utf-8') as f:

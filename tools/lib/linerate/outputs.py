@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""A result as a table for people, as CSV, and as JUnit XML for CI."""
+
+import csv
+import io
+import xml.etree.ElementTree as ElementTree
+
+RATES = 'ndr', 'pdr', 'throughput'
+
+
+def percent(rate, line):
+    """Return a lower bound as text, in percent of the line."""
+    if not rate:
+        return '-'
+    if not rate['lower_pps']:
+        return 'none'
+    return '%.2f%s' % (100 * rate['lower_pps'] / line, '' if rate.get('regular', True) or
+                       rate['ended'] == 'complete' else '+')
+
+
+def microseconds(ns):
+    return '-' if ns is None else '%.1f' % (ns / 1e3)
+
+
+def lost(size):
+    """Return the frames that were lost up to the rate without loss, in trials that count."""
+    best = size['ndr'] or size['throughput'] or {}
+    top = best.get('lower_pps') or 0.0
+    return sum(t['lost'] for t in size['trials']
+               if t['void'] is None and t['pps'] <= top * 1.000001)
+
+
+def middle(size):
+    """Return the latency at half of the rate that was found, the worse of both directions."""
+    for point in size['latency']:
+        if point['load'] == 0.5:
+            known = [f for f in point['flows'] if f['p50_ns'] is not None]
+            return max(known, key=lambda f: f['p99_ns'], default=None)
+    return None
+
+
+def table(result):
+    """Return the lines of the table."""
+    lines = ['%5s %12s %10s %8s %8s %10s %10s %8s %6s' % (
+        'size', 'line, pps', 'NDR, Mpps', 'NDR, %', 'PDR, %', 'p50, us', 'p99, us', 'lost',
+        'void')]
+    for s in result['sizes']:
+        best = s['ndr'] or s['throughput'] or {}
+        at = middle(s) or {}
+        lines.append('%5s %12.0f %10.4f %8s %8s %10s %10s %8d %6d' % (
+            s['size'], s['line_pps'], (best.get('lower_pps') or 0) / 1e6,
+            percent(s['ndr'] or s['throughput'], s['line_pps']), percent(s['pdr'], s['line_pps']),
+            microseconds(at.get('p50_ns')), microseconds(at.get('p99_ns')), lost(s),
+            sum(t['void'] is not None for t in s['trials'])))
+    gaps = result['gaps']
+    lines += ['', 'Rates are those of each of %d directions at %d Mb/s. p50 and p99: latency at '
+              'half of the NDR.' % (result['directions'], result['speed_mbps']),
+              "The host's gaps: the longest took %.2f ms, %d more than 1 ms." % (
+                  gaps['longest_ns'] / 1e6, gaps['over_1ms'])]
+    for e in result['expectations']:
+        lines.append('%s  %s (%s)' % ('met   ' if e['met'] else 'FAILED', e['text'],
+                                      'not measured' if e['value'] is None else
+                                      '%.6g' % e['value']))
+    for c in (result['baseline'] or {}).get('changes', ()):
+        if c['beyond_noise']:
+            lines.append('changed %s: from %.6g to %.6g' % (c['of'], c['before'], c['after']))
+    return lines
+
+
+def csv_text(result):
+    """Return one row for each figure: size, figure, load, value, unit."""
+    text = io.StringIO(newline='')
+    out = csv.writer(text, lineterminator='\n')
+    out.writerow(('size', 'figure', 'load', 'value', 'unit'))
+    for s in result['sizes']:
+        for name in RATES:
+            if s[name]:
+                for key in ('lower_pps', 'upper_pps'):
+                    if s[name][key] is not None:
+                        out.writerow((s['size'], name + '_' + key[:5], '', s[name][key], 'pps'))
+        for point in s['latency']:
+            for flow in point['flows']:
+                for key in ('min_ns', 'p50_ns', 'p99_ns', 'p99.9_ns', 'p99.99_ns', 'max_ns'):
+                    out.writerow((s['size'], 'latency_%s_%s' % (flow['name'], key[:-3]),
+                                  point['load'], flow[key], 'ns'))
+        for point in s['loss_curve']:
+            out.writerow((s['size'], 'loss_ratio', '%.2f' % point['line'], point['loss_ratio'], ''))
+    return text.getvalue()
+
+
+def junit_text(result):
+    """Return a test case for each expectation, or without any for each size: it was measured."""
+    cases = [(e['text'], None if e['met'] else 'the value is %s' % (
+        'not measured' if e['value'] is None else '%.6g' % e['value']))
+        for e in result['expectations']]
+    if not cases:
+        cases = [(s['size'], None) for s in result['sizes']]
+    suite = ElementTree.Element('testsuite', {
+        'name': 'linerate', 'tests': str(len(cases)), 'errors': '0',
+        'failures': str(sum(why is not None for _, why in cases)),
+        'time': '%.1f' % result['seconds'], 'timestamp': result['started'].rstrip('Z')})
+    for name, why in cases:
+        case = ElementTree.SubElement(suite, 'testcase', {'classname': 'linerate', 'name': name})
+        if why is not None:
+            ElementTree.SubElement(case, 'failure', {'message': why})
+    return '<?xml version="1.0" encoding="UTF-8"?>\n%s\n' % ElementTree.tostring(
+        suite, encoding='unicode')
