@@ -35,6 +35,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[0:1] = [HERE, os.path.dirname(HERE)]
 import baseline  # noqa: E402
 import outputs  # noqa: E402
+import report  # noqa: E402
 from expect import Expectation  # noqa: E402
 from output import Output  # noqa: E402
 from profiles import DEFAULT, PROFILES, SIZES  # noqa: E402
@@ -188,7 +189,6 @@ def write(args, result):
         elif option == 'junit':
             out.write_text(outputs.junit_text(result))
         else:
-            import report       # only here: it needs a library that tools/setup fetches
             out.write_text(report.page(result))
 
 
