@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control.h"
@@ -247,6 +248,7 @@ serve_client(const struct control_target *target, struct client *c)
 static void
 accept_client(struct control *control)
 {
+	const struct timespec pause = { .tv_nsec = 10000000 };
 	unsigned int i;
 
 	for (i = 0; i < CONTROL_CLIENTS; i++) {
@@ -254,6 +256,9 @@ accept_client(struct control *control)
 			continue;
 		control->clients[i].sock = accept4(control->listener.fd, NULL, NULL,
 				SOCK_CLOEXEC | SOCK_NONBLOCK);
+		/* Out of descriptors: the client stays in the backlog; do not spin. */
+		if (control->clients[i].sock < 0 && (errno == EMFILE || errno == ENFILE))
+			nanosleep(&pause, NULL);
 		return;
 	}
 }
