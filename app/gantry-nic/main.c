@@ -483,7 +483,7 @@ end_now(int sig)
 }
 
 /*
- * Block the signals that wait_for_end() takes. *ends is the set of those that end the process. A
+ * Block the signals that serve() takes. *ends is the set of those that end the process. A
  * hangup that nohup ignores remains ignored.
  */
 static void

@@ -117,6 +117,16 @@ class Planted(unittest.TestCase):
                 self.assertEqual([at for at, _ in found], [line])
                 self.assertIn(message, found[0][1])
 
+    def test_name_of_nothing_is_found(self):
+        """tools/lint names finds functions and files that are mentioned and do not exist."""
+        code = 'int\nvfu_here(int x)\n{\n\treturn x;\n}\n'
+        for comment, message in (
+                ('See vfu_here() in a.c, dma_map() and vfu_NAME().', None),
+                ('See vfu_gone().', 'there is no function vfu_gone()'),
+                ('See lib/gone.c.', 'there is no file lib/gone.c')):
+            found = self.found('names', 'lib/a.c', code + '/* %s */\n' % comment)
+            self.assertEqual(found, [(6, message)] if message else [])
+
     def test_long_file_is_found(self):
         """tools/lint sizes limits the lines of a C file, also of a test."""
         for name, most in (('lib/a.c', 800), ('tests/unit/a.c', 999)):

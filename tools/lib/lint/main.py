@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 
-CHECKS = ['prose', 'layers', 'sizes', 'format']
+CHECKS = ['prose', 'names', 'layers', 'sizes', 'format']
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 
