@@ -368,12 +368,12 @@ class Results(unittest.TestCase):
 
 @tag('slow')
 class Real(Bench):
-    def linerate(self, *args, status=0, timeout=120):
+    def linerate(self, *args, status=0, timeout=120, **env):
         r = subprocess.run([sys.executable,
                             os.path.join(TOP, 'tools', 'lib', 'linerate', 'main.py'), *args],
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, text=True, timeout=timeout, check=False,
-                           env=dict(os.environ, GANTRY_NO_HUGEPAGES='a test'))
+                           env=dict(os.environ, GANTRY_NO_HUGEPAGES='a test', **env))
         self.assertEqual(r.returncode, status, r.stderr)
         return r
 
@@ -420,6 +420,8 @@ class Real(Bench):
             r = self.linerate(*args, status=2)
             self.assertIn(why, r.stderr)
             self.assertEqual((r.stdout, len(r.stderr.splitlines())), ('', 1), r.stderr)
+        r = self.linerate('--report', self.path('r.html'), status=2, PATH=self.dir)
+        self.assertIn('gnuplot', r.stderr)
 
 
 if __name__ == '__main__':

@@ -27,6 +27,7 @@ import datetime
 import json
 import os
 import platform
+import shutil
 import signal
 import sys
 import time
@@ -108,6 +109,9 @@ def arguments(argv):
     for e in args.expect:
         if args.sizes and e.size not in args.sizes:
             ap.error('--expect %r: --sizes does not have %s' % (e.text, e.size))
+    if args.report and shutil.which('gnuplot') is None:
+        ap.error('--report %s: gnuplot, which draws its plots, is not installed: run tools/setup '
+                 'linerate' % args.report)
     args.files = {}
     for option in ('json', 'csv', 'junit', 'report'):
         name = getattr(args, option)
