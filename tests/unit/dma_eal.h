@@ -32,6 +32,8 @@
 #include <rte_errno.h>
 #include <rte_memory.h>
 
+#include "mutexes.h"
+
 #define EAL_SKIPPED 77 /* meson's exit status for a skipped test */
 
 /* A test that needs more lcores defines this before it includes this file. */

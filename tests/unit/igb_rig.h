@@ -48,6 +48,7 @@
 #include "../common/inet_sum.h"
 #include "m82576.h"
 #include "m82576_priv.h"
+#include "mutexes.h"
 #include "vfio_user.h"
 #include "vfu_client.h"
 #include "vfu_rcu.h"

@@ -7,7 +7,8 @@
  *
  * - A thread that unlocks a mutex has locked it. The C library records the owner and checks it only
  *   for mutexes of another type, so that a forgotten pthread_mutex_lock() would remain unnoticed.
- * - Each mutex of pthread_mutex_init() is destroyed before the program ends.
+ * - With MUTEXES_COUNTED, each mutex of pthread_mutex_init() is destroyed before the program ends.
+ *   EAL does not destroy its own.
  */
 
 #ifndef MUTEXES_H
@@ -21,10 +22,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#define MUTEXES_SOON_MS 20000 /* for a thread that destroys the last ones when it ends */
-
-static atomic_int live_mutexes;
 
 /* Find the C library's function, and store it without a cast from an object pointer. */
 static inline void
@@ -53,6 +50,12 @@ pthread_mutex_unlock(pthread_mutex_t *mutex)
 	}
 	return function(mutex);
 }
+
+#ifdef MUTEXES_COUNTED
+
+#define MUTEXES_SOON_MS 20000 /* for a thread that destroys the last ones when it ends */
+
+static atomic_int live_mutexes;
 
 int
 pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr)
@@ -84,5 +87,7 @@ all_mutexes_are_destroyed(void)
 		_exit(EXIT_FAILURE);
 	}
 }
+
+#endif /* MUTEXES_COUNTED */
 
 #endif /* MUTEXES_H */

@@ -30,6 +30,7 @@
 #include <rte_mempool.h>
 
 #include "gantry_dma_vfio.h"
+#include "stderr_capture.h"
 #include "vfio_user_dma_ops.h"
 #include "../common/fds.h"
 #include "vfio_user_private.h"
@@ -632,6 +633,19 @@ claimed_device_gets_no_heap_and_no_mempool(void **state)
 	munmap(va, len);
 }
 
+/* The bus asks for events of mempools once, whatever number of devices comes. */
+static void
+each_device_after_the_first_has_the_same_events(void **state)
+{
+	/* The bus warns of an event that it cannot get; its log is that of EAL here. */
+	assert_int_equal(rte_log_set_level(vfio_user_logtype, RTE_LOG_WARNING), 0);
+	begin_stderr_capture();
+	vfio_user_pool_attach();
+	vfio_user_pool_attach();
+	assert_string_equal(captured_stderr(), "");
+	assert_int_equal(rte_log_set_level(vfio_user_logtype, RTE_LOG_ERR), 0);
+}
+
 /* A mempool that is not for devices, and one whose bus address does not fit pages. */
 static void
 mempool_that_no_device_can_use_is_not_mapped(void **state)
@@ -812,6 +826,7 @@ main(int argc, char **argv)
 		ATTACHED(mappings_have_exact_ends),
 		ATTACHED(application_may_map_a_part_of_a_heap),
 		ATTACHED(claimed_device_gets_no_heap_and_no_mempool),
+		ATTACHED(each_device_after_the_first_has_the_same_events),
 		ATTACHED(mempool_that_no_device_can_use_is_not_mapped),
 		ATTACHED(detached_device_has_no_mappings),
 		ATTACHED(ready_made_ops_pass_direction_fd_and_errors),

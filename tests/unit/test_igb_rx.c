@@ -328,6 +328,28 @@ rx_ring_too_short_for_frame_is_refused(void **state)
 	rte_mempool_free(mp);
 }
 
+/* All descriptors but one have a buffer after the start, whatever the threshold divides. */
+static void
+rx_ring_is_filled_at_the_start(void **state)
+{
+	struct rte_eth_dev_info info;
+	struct rte_eth_rxconf *conf = &info.default_rxconf;
+	unsigned int thresh;
+
+	assert_int_equal(rte_eth_dev_info_get(PORT, &info), 0);
+	queues_of(pool, NB_DESC);
+	for (thresh = 1; thresh < NB_DESC - 1; thresh++) {
+		conf->rx_free_thresh = thresh;
+		assert_int_equal(rte_eth_rx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY, conf,
+						 pool),
+				0);
+		assert_int_equal(rte_eth_dev_start(PORT), 0);
+		assert_int_equal(rxq()->posted, NB_DESC - 1);
+		assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	}
+	queues_of(pool, NB_DESC);
+}
+
 static uint64_t
 nombuf(void)
 {
@@ -505,6 +527,7 @@ main(int argc, char **argv)
 		PORT_TEST(rx_limit_is_that_of_standard_frames),
 		PORT_TEST(rx_bsize_is_smallest_of_queues),
 		PORT_TEST(rx_ring_too_short_for_frame_is_refused),
+		PORT_TEST(rx_ring_is_filled_at_the_start),
 		PORT_TEST(rx_nombuf_counts_shortages),
 		PORT_TEST(rx_checksum_flags_match_descriptor),
 		PORT_TEST(rx_waits_for_next_descriptor),

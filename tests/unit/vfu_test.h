@@ -68,6 +68,7 @@
 #include <unistd.h>
 
 #include "../common/fds.h"
+#define MUTEXES_COUNTED
 #include "mutexes.h"
 #include "vfu_client.h"
 #include "vfu_rcu.h"
