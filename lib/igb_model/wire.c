@@ -40,7 +40,7 @@
  *
  * A frame is handed over when its first bit leaves, not when its last one arrives. The latency over
  * a wire is therefore short by the frame's own time on it; the rate is exact. The wire holds no
- * frame back, so that it copies none.
+ * frame back, so that it copies none. Only faults do both: wire_fault.c.
  *
  * Without a speed (speed=max) there is no clock. There the sink may ask to wait. The frames that it
  * did not take stay where the source has them, because the wire takes no others before they are
@@ -52,6 +52,7 @@
 
 #include "uninitialized.h"
 #include "wire.h"
+#include "wire_fault_dir.h"
 
 /*
  * Interval at which the wire checks whether the sink of a patient source listens, and time for
@@ -87,6 +88,8 @@ struct wire_dir {
 	uint64_t check_begin;    /* when this poll began */
 	unsigned int check_cost; /* cost since the last check */
 	unsigned int stride;     /* maximum cost of a chunk, in frames and in KiB */
+
+	struct wire_fault fault; /* see wire_fault.c */
 
 	uint32_t carrier; /* of the source, as the sink knows it; 0: nothing was passed */
 	bool timed;       /* the source is a timed one */
@@ -158,6 +161,7 @@ wire_dir_new(struct wire_source *src, struct wire_sink *sink, unsigned int speed
 	dir->stride = WIRE_BURST;
 	dir->timed = src->due != NULL;
 	dir->hush = src->patient && sink->listening != NULL;
+	wire_fault_init(&dir->fault, src, sink);
 	if (sink->takes_rest && src->allow_rest != NULL)
 		src->allow_rest(src);
 	if (!dir->hush && src->start != NULL)
@@ -203,7 +207,20 @@ wire_dir_free(struct wire_dir *dir)
 		return;
 	dir->src->close(dir->src);
 	dir->sink->close(dir->sink);
+	wire_fault_close(&dir->fault);
 	free(dir);
+}
+
+int
+wire_dir_set_faults(struct wire_dir *dir, const struct wire_faults *faults)
+{
+	return wire_fault_set(&dir->fault, faults);
+}
+
+void
+wire_dir_get_fault_stats(const struct wire_dir *dir, struct wire_fault_stats *stats)
+{
+	wire_fault_get_stats(&dir->fault, stats);
 }
 
 /* Record the time for which the thread was away. */
@@ -270,6 +287,8 @@ put(struct wire_dir *dir, const uint64_t *at, unsigned int first, unsigned int n
 {
 	if (dir->chunk[first].flags & M82576_FRAME_LOOPED)
 		return n; /* the sender took them */
+	if (__builtin_expect(dir->fault.set != NULL, 0))
+		return wire_fault_put(&dir->fault, at, &dir->chunk[first], n, wait);
 	return dir->sink->put(dir->sink, at, &dir->chunk[first], n, wait);
 }
 
@@ -565,6 +584,7 @@ follow_speed(struct wire_dir *dir)
 	/* The link was lost for the change, and with it the frames that waited for their sink. */
 	POST_ADD(dir->drops, dir->nr_waiting);
 	dir->nr_waiting = 0;
+	wire_fault_forget(&dir->fault);
 	set_paused(dir, false);
 }
 
@@ -598,20 +618,53 @@ move(struct wire_dir *dir, uint64_t now)
 	return dir->mbps != 0 ? poll_paced(dir, now) : poll_unpaced(dir, now);
 }
 
+/* Return a time before which no later frame of the source starts, at most now. */
+static uint64_t
+settled(const struct wire_dir *dir, uint64_t now)
+{
+	uint64_t next;
+
+	if (dir->hush || dir->mbps == 0 || !dir->backlog)
+		return now;
+	next = dir->timed ? timed_start(dir) : dir->next_free;
+	return next < now ? next : now;
+}
+
+/* Deliver the queued frames that are due. Return their number, at most WIRE_BURST. */
+static unsigned int
+deliver(struct wire_dir *dir, uint64_t now)
+{
+	const uint64_t until = settled(dir, now);
+	unsigned int n = 0, got;
+	uint32_t bytes;
+
+	/* Each frame that the source sends may have a duplicate. */
+	do {
+		got = wire_fault_deliver(&dir->fault, until, dir->stride, dir->mbps == 0, &bytes);
+		n += got;
+	} while (got != 0 && dir->fault.set != NULL && n < 2 * WIRE_BURST &&
+			!time_is_up(dir, got, bytes));
+	return n < WIRE_BURST ? n : WIRE_BURST;
+}
+
 unsigned int
 wire_dir_poll(struct wire_dir *dir, uint64_t now)
 {
-	unsigned int n = 0;
+	unsigned int n = 0, late = 0;
 
 	note_gap(dir, now);
 	follow_carrier(dir);
 	follow_speed(dir);
+	if (__builtin_expect(PEEK(dir->fault.mail) != NULL, 0))
+		wire_fault_adopt(&dir->fault);
 	dir->check_begin = now;
 	dir->check_cost = 0;
 	if (!dir->hush || !still_hushed(dir, now))
 		n = move(dir, now);
+	if (__builtin_expect(dir->fault.set != NULL, 0))
+		late = deliver(dir, now);
 	flush(dir);
-	return n;
+	return n > late ? n : late;
 }
 
 void

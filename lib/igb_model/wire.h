@@ -35,6 +35,8 @@
  * A direction belongs to exactly one polling thread, which calls wire_dir_poll() repeatedly. The
  * two directions of a cable may belong to two threads. Any thread may read statistics.
  *
+ * Faults act between the clock and the sink: wire_fault.h.
+ *
  * Sources and sinks are small interfaces. A new kind of wire is one more file that fills in a
  * struct wire_source or a struct wire_sink. The theory of the clock is in wire.c.
  */
@@ -278,12 +280,13 @@ void wire_dir_free(struct wire_dir *dir);
 
 /**
  * Move the frames whose time has come, at most WIRE_BURST, and for as long as the clock of the
- * direction permits (wire_dir_set_clock()). If a device is at one of the ends, the calling thread
+ * direction permits (wire_dir_set_clock()). In the same call at most 2 * WIRE_BURST frames arrive
+ * that a fault has delayed. If a device is at one of the ends, the calling thread
  * must be registered with vfu_rcu.h.
  *
  * @param dir  the direction
  * @param now  monotonic time, ns, never less than in the previous call
- * @return the number of frames
+ * @return the number of frames that were sent, or of delayed frames that arrived, whichever is more
  */
 unsigned int wire_dir_poll(struct wire_dir *dir, uint64_t now);
 /** Note that the thread goes to sleep because there is nothing to do, which is no polling gap. */
