@@ -10,6 +10,7 @@
 #include "igb_limits.h"
 
 #include "wire.h"
+#include "wire_fault.h"
 
 static struct wire_source *src;
 static struct wire_sink *sink;
@@ -146,6 +147,50 @@ rests_of_frames_pass_from_port_to_port(void **state)
 	}
 }
 
+/* The client may use its buffer again when the frame is sent, while a copy is on the wire. */
+static void
+delayed_frame_is_a_copy_of_what_was_sent(void **state)
+{
+	const struct wire_faults faults = {
+		.corrupt = { .probability = WIRE_FAULT_ALWAYS, .bits = 1, .offset = 500 },
+		.duplicate = WIRE_FAULT_ALWAYS,
+		.delay = { .ns = 1000 },
+	};
+	struct rig *g = *state;
+	struct wire_source *from;
+	struct wire_sink *to;
+	struct wire_dir *dir;
+	char err[WIRE_ERR_LEN];
+
+	assert_int_equal(wire_dev_open(g->m, &from, &to, err), 0);
+	dir = wire_dir_new(from, to, 1000);
+	assert_non_null(dir);
+	rig_wr(g, IGB_RXCSUM, IGB_RXCSUM_PCSD);
+	assert_int_equal(wire_dir_set_faults(dir, &faults), 0);
+	rig_post(g, f, 1000, RIG_LAST, 1000u << IGB_TXD_PAYLEN_SHIFT);
+	rig_ring_bell(g);
+	assert_int_equal(wire_dir_poll(dir, 1000000), 1);
+	vfu_rcu_quiescent();
+	assert_true(rig_txd(g, 0, 0)->data.olinfo & 1);
+	assert_memory_equal(g->mem + RIG_TXBUF, f, 1000);
+	memset(g->mem + RIG_TXBUF, 0xEE, 1000);
+	assert_false(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD);
+	assert_int_equal(wire_dir_poll(dir, 1001000), 2);
+	vfu_rcu_quiescent();
+	for (unsigned int i = 0; i < 2; i++) {
+		const uint8_t *in = rig_rxbuf(g, 0, i);
+		unsigned int flips = 0;
+
+		assert_true(rig_rxd(g, 0, i)->wb.staterr & IGB_RXD_STAT_DD);
+		assert_int_equal(rig_rxd(g, 0, i)->wb.length, 1000);
+		assert_memory_equal(in, f, 500);
+		for (unsigned int j = 500; j < 1000; j++)
+			flips += (unsigned int)__builtin_popcount(in[j] ^ f[j]);
+		assert_int_equal(flips, 1);
+	}
+	wire_dir_free(dir);
+}
+
 /* A port may be at one end of a wire only. */
 static void
 one_end_can_be_opened_alone(void **state)
@@ -171,6 +216,7 @@ main(void)
 		WIRED(frame_in_the_sink_is_received),
 		WIRED(ends_of_the_cable_see_each_other),
 		WIRED(rests_of_frames_pass_from_port_to_port),
+		WIRED(delayed_frame_is_a_copy_of_what_was_sent),
 		WIRED(one_end_can_be_opened_alone),
 	};
 
