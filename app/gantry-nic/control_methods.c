@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "control_faults.h"
 #include "control_methods.h"
 #include "report.h"
 
@@ -186,6 +187,66 @@ set_control_state(const struct control_target *t, json_t *params, struct rpc_err
 	return done(generator_switch(t->generator, names, on, error->text), error);
 }
 
+/* Return the direction of a port that a request names: "rx" or "tx", as the port sees it. */
+static struct wire_dir *
+find_direction(const struct control_target *t, json_t *params, struct rpc_error *error)
+{
+	const char *name = json_string_value(json_object_get(params, "port"));
+	const char *way = json_string_value(json_object_get(params, "direction"));
+	const struct port *port = t->ports;
+	struct wire_dir *dir;
+
+	while (port < t->ports + t->nr && (name == NULL || strcmp(port->spec.name, name) != 0))
+		port++;
+	if (port == t->ports + t->nr) {
+		refuse(error, "port: '%.40s': no --port has this name", name != NULL ? name : "");
+		return NULL;
+	}
+	if (way == NULL || (strcmp(way, "rx") != 0 && strcmp(way, "tx") != 0)) {
+		refuse(error, "direction: expected 'rx' or 'tx'");
+		return NULL;
+	}
+	dir = strcmp(way, "rx") == 0 ? port->in : port->out;
+	if (dir == NULL)
+		refuse(error, "direction: port '%s' receives nothing: it has wire=none", name);
+	return dir;
+}
+
+static json_t *
+set_faults(const struct control_target *t, json_t *params, struct rpc_error *error)
+{
+	json_t *json = json_object_get(params, "faults");
+	struct wire_faults faults;
+	struct wire_dir *dir;
+	int ret;
+
+	if (!has_only(params, "", ONLY("port", "direction", "faults"), error))
+		return NULL;
+	dir = find_direction(t, params, error);
+	if (dir == NULL)
+		return NULL;
+	if (json != NULL && !json_is_null(json) && !json_is_object(json))
+		return refuse(error, "faults: expected an object or null");
+	ret = control_faults_read(json_is_null(json) ? NULL : json, &faults, error->text);
+	if (ret == 0) {
+		ret = wire_dir_set_faults(dir, &faults);
+		if (ret != 0)
+			snprintf(error->text, SPEC_ERR_LEN, "faults: %s", strerror(-ret));
+	}
+	return done(ret, error);
+}
+
+static json_t *
+get_faults(const struct control_target *t, json_t *params, struct rpc_error *error)
+{
+	struct wire_dir *dir;
+
+	if (!has_only(params, "", ONLY("port", "direction"), error))
+		return NULL;
+	dir = find_direction(t, params, error);
+	return dir != NULL ? control_faults_json(dir) : NULL;
+}
+
 static json_t *
 get_report(const struct control_target *t, json_t *params, struct rpc_error *error)
 {
@@ -205,9 +266,11 @@ static const struct {
 	const char *name;
 	method_fn call;
 } methods[] = {
+	{ "get_faults", get_faults },
 	{ "get_report", get_report },
 	{ "set_config", set_config },
 	{ "set_control_state", set_control_state },
+	{ "set_faults", set_faults },
 };
 
 json_t *

@@ -198,6 +198,78 @@ class Control(Bench):
         self.refused(c.ask('set_control_state', link('down', 'b', 'c')), PARAMS, 'follows')
         self.assertEqual(up(), [True, True])
 
+    def faults(self, c, port, direction, **faults):
+        return c.ask('set_faults', {'port': port, 'direction': direction, 'faults': faults})
+
+    def counters(self, c, port, direction):
+        return c.ask('get_faults', {'port': port, 'direction': direction})['result']
+
+    def test_faults_of_a_wire_reach_the_application_and_the_tester(self):
+        c = self.started()
+        pmd = self.dpdk_testpmd(self.eal(self.sock('a'), self.sock('b')), ['--forward-mode=io'])
+        self.retry(pmd)
+        self.command(pmd, 'start')
+        self.assertEqual(c.ask('set_config', config(flow('f', 'p0', 'p1')))['result'], {})
+        self.assertEqual(self.faults(c, 'a', 'rx', seed=3, loss={'model': 'every', 'every': 10})
+                         ['result'], {})
+        self.assertEqual(self.faults(c, 'b', 'tx', duplicate={'probability': 1},
+                                     corrupt={'probability': 1, 'bits': 2, 'offset': 60},
+                                     delay={'us': 1000})['result'], {})
+        c.ask('set_control_state', state('start'))
+        self.wait_until(lambda: self.flows(c)['f']['transmit'] == 'stopped')
+        lost = self.counters(c, 'a', 'rx')
+        self.assertEqual((lost['frames'], lost['lost'], lost['delivered']),
+                         (FRAMES, FRAMES // 10, FRAMES - FRAMES // 10))
+        missed = self.nic_now(self.nic_process)['a']['device']['rx_no_desc']
+        arrived = FRAMES - FRAMES // 10 - missed
+
+        def all_delivered():
+            s = self.counters(c, 'b', 'tx')
+            return s['frames'] == arrived and s['delivered'] == 2 * arrived
+        self.wait_until(all_delivered)
+        s = self.counters(c, 'b', 'tx')
+        self.assertEqual((s['duplicated'], s['corrupted'], s['delayed'], s['queued']),
+                         (arrived, arrived, arrived, 0))
+        # A bit of the stamp was flipped in some, which are of no flow; all others are corrupted.
+        f = self.flows(c)['f']
+        strays = self.nic_now(self.nic_process)['b']['strays']
+        self.assertEqual(f['rx'][0]['frames'] + strays['unknown'], 2 * arrived)
+        self.assertEqual(f['rx'][0]['corrupted'], f['rx'][0]['frames'])
+        self.assertGreater(f['rx'][0]['duplicated'], 0)
+        self.assertGreaterEqual(f['rx'][0]['latency_ns']['max'], 1000000)
+        for way in ('a', 'rx'), ('b', 'tx'):
+            self.assertEqual(self.faults(c, *way)['result'], {})
+
+    def test_faults_with_mistakes_are_refused(self):
+        c = self.started('a:wire=gen', 'n')
+        for faults, why in (
+                ({'colour': 1}, 'faults.colour: unknown key'),
+                ({'loss': 1}, 'faults.loss: expected an object'),
+                ({'loss': {'chance': 1}}, 'faults.loss.chance: unknown key'),
+                ({'loss': {'probability': 1.5}}, 'faults.loss.probability: expected a number'),
+                ({'loss': {'probability': -1}}, 'faults.loss.probability: expected a number'),
+                ({'loss': {'model': 'often'}}, 'faults.loss.model: expected none, random'),
+                ({'loss': {'model': 'every'}}, 'faults: loss: every 0th frame'),
+                ({'corrupt': {'probability': 1, 'bits': 65}}, 'faults: corruption'),
+                ({'corrupt': {'bits': 1.5}}, 'faults.corrupt.bits: expected a whole number'),
+                ({'delay': {'us': 1e8}}, 'faults: delay: above 10 s'),
+                ({'delay': {'us': '1'}}, 'faults.delay.us: expected microseconds'),
+                ({'delay': {'any_order': 1}}, 'faults.delay.any_order: expected true or false'),
+                ({'delay': {'distribution': 'flat'}}, 'expected uniform, normal or pareto'),
+                ({'seed': -1}, 'faults.seed: expected a whole number'),
+                ({'queue_bytes': 1 << 40}, 'faults.queue_bytes: expected a whole number')):
+            self.refused(self.faults(c, 'a', 'rx', **faults), PARAMS, why)
+        for params, why in (
+                ({'port': 'x', 'direction': 'rx'}, "'x': no --port"),
+                ({'port': 'a'}, "direction: expected 'rx' or 'tx'"),
+                ({'port': 'n', 'direction': 'rx'}, 'wire=none'),
+                ({'port': 'a', 'direction': 'rx', 'x': 1}, 'x: unknown key'),
+                ({'port': 'a', 'direction': 'rx', 'faults': 1}, 'expected an object or null')):
+            self.refused(c.ask('set_faults', params), PARAMS, why)
+        self.assertEqual(c.ask('set_faults', {'port': 'a', 'direction': 'tx', 'faults': None})
+                         ['result'], {})
+        self.assertEqual(set(self.counters(c, 'a', 'tx').values()), {0})
+
     def test_client_that_does_not_read_holds_up_nobody(self):
         c, slow = self.started(), self.connect()
         request = b'{"jsonrpc": "2.0", "id": 1, "method": "get_report"}\n'
