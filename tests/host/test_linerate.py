@@ -17,6 +17,7 @@ import subprocess
 import sys
 import unittest
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 from lib import TOP, Bench, tag
 
@@ -30,7 +31,7 @@ from expect import Expectation  # noqa: E402
 from profiles import DEFAULT, QUICK, RFC2544, Profile, goals  # noqa: E402
 from rig import Failure, complete  # noqa: E402
 from session import Session  # noqa: E402
-from trial import Measurer, Size  # noqa: E402
+from trial import Measurer, Size, slices  # noqa: E402
 
 LINE_64 = 1e9 / 8 / 84
 
@@ -43,6 +44,7 @@ class FakeNic:
     def __init__(self, capacity):
         self.capacity = capacity
         self.late_ns = self.gap_ns = 0
+        self.drained_s = 0.0    # behind an overload, after which nothing is lost
         self.running, self.results, self.started = [], {}, 0
 
     def socket(self, name):
@@ -52,7 +54,7 @@ class FakeNic:
         return 'vfio_user:' + self.socket(name)
 
     def set_flows(self, *flows):
-        self.running = flows
+        self.running, self.results = flows, {}
 
     def start(self):
         self.started += 1
@@ -64,6 +66,9 @@ class FakeNic:
             frames = (duration['fixed_packets']['packets'] if 'fixed_packets' in duration else
                       int(load * duration['fixed_seconds']['seconds']))
             got = min(frames, int(frames * self.capacity(load) / load + 1e-6))
+            delay = duration.get('fixed_packets', {}).get('delay')
+            if delay and delay['nanoseconds'] / 1e9 - 1.0 < self.drained_s:    # DEFAULT.recovery
+                got = 0
             self.results[f['name']] = {
                 'name': f['name'], 'transmit': 'stopped', 'frames_tx': frames, 'frames_rx': got,
                 'bytes_tx': frames * size,
@@ -94,6 +99,7 @@ class FakeRig:
     def __init__(self, capacity):
         self.nic = FakeNic(capacity)
         self.waited = 0
+        self.now = 0.0      # seconds of the trials, with what a trial costs besides
 
     def waited_ns(self):
         self.waited += self.nic.gap_ns
@@ -103,7 +109,7 @@ class FakeRig:
         pass
 
     def sleep(self, seconds):
-        pass
+        self.now += seconds + 0.1
 
 
 def steady(pps):
@@ -113,7 +119,7 @@ def steady(pps):
 def session(capacity, sizes=('64',), profile=QUICK, rig=None):
     """Return the result of a run on such a system."""
     rig = rig or FakeRig(capacity)
-    found = Session(rig, profile, lambda *_: None).run(sizes)
+    found = Session(rig, profile, lambda *_: None, lambda: rig.now).run(sizes)
     return {'sizes': found, 'expectations': [], 'baseline': None, 'directions': 2, 'seconds': 1.5,
             'started': '2026-01-01T00:00:00Z', 'speed_mbps': 1000,
             'gaps': {'over_100us': 0, 'over_1ms': 0, 'over_10ms': 0, 'longest_ns': 0}}
@@ -142,8 +148,7 @@ class Searches(unittest.TestCase):
         for bad, least, most in (0.2, 0.95, 1.0), (0.8, 0.4, 0.52):
             rng = random.Random(1)
             s = session(lambda load, r=rng, b=bad: LINE_64 * (0.5 if r.random() < b else 1.0),
-                        profile=Profile('long', goals=goals(0.01, 1.0, 1.0, 40.0),
-                                        search_limit=1e9))['sizes'][0]
+                        profile=Profile('long', goals=goals(0.01, 1.0, 1.0, 40.0)))['sizes'][0]
             self.assertTrue(least <= s['ndr']['line'] <= most, s['ndr'])
 
     def test_rfc_profile_finds_throughput_curve_and_buffer(self):
@@ -173,6 +178,31 @@ class Searches(unittest.TestCase):
             self.assertAlmostEqual(p['pps'], p['load'] * s['ndr']['lower_pps'])
             self.assertEqual([f['name'] for f in p['flows']], ['a-b', 'b-a'])
             self.assertEqual(p['flows'][0]['p99.9_ns'], 5000)
+
+    def test_recovery_is_the_end_of_the_last_slice_with_loss(self):
+        for drained, least, most in ((0.0, 0.0, 0.0), (0.02, 0.02, 0.026), (0.2, 0.2, 0.26)):
+            rig = FakeRig(steady(0.5 * LINE_64))
+            rig.nic.drained_s = drained
+            r = session(None, profile=DEFAULT, rig=rig)['sizes'][0]['recovery']
+            self.assertTrue(least <= r['seconds'] <= most, r)
+            self.assertAlmostEqual(r['overload_pps'] / LINE_64, 0.55, delta=0.01)
+
+    def test_application_that_does_not_recover_is_reported(self):
+        rig = FakeRig(steady(0.5 * LINE_64))
+        rig.nic.drained_s = 9.0
+        r = session(None, profile=DEFAULT, rig=rig)['sizes'][0]['recovery']
+        self.assertIsNone(r['seconds'])
+
+    def test_line_that_cannot_overload_the_application_measures_no_recovery(self):
+        self.assertIsNone(session(steady(1e9), profile=DEFAULT)['sizes'][0]['recovery'])
+
+    def test_slices_of_a_recovery_follow_each_other_until_its_end(self):
+        for rate in 700000.0, 400.0:
+            found = slices(rate, 1.0)
+            self.assertGreaterEqual(found[-1][1], 1.0)
+            for before, after in zip(found, found[1:]):
+                self.assertEqual(before[1], after[0])
+            self.assertTrue(all(frames >= 1 for _, _, frames in found))
 
     def test_application_that_forwards_nothing_is_reported(self):
         with self.assertRaisesRegex(Failure, 'no frame of a-b came back'):
@@ -225,6 +255,45 @@ class VoidTrials(unittest.TestCase):
         self.assertEqual(len(s['trials']), rig.nic.started)
 
 
+class Limits(unittest.TestCase):
+    """Runs of the clock of FakeRig, in which each trial costs 0.1 s besides its duration."""
+
+    def run_on(self, rig, profile):
+        result = session(None, profile.sizes, profile, rig)
+        self.assertEqual([s['size'] for s in result['sizes']], list(profile.sizes))
+        return result, rig.now
+
+    def test_run_ends_in_time_if_all_trials_are_void(self):
+        for profile, most in (QUICK, 90), (DEFAULT, 900):
+            rig = FakeRig(steady(1e9))
+            rig.nic.late_ns = 1
+            result, seconds = self.run_on(rig, profile)
+            self.assertLess(seconds, most)
+            # Each size had its share.
+            self.assertTrue(all(len(s['trials']) > 10 for s in result['sizes']))
+            self.assertEqual(len(outputs.unmeasured(result)), 2 * len(profile.sizes))
+
+    def test_run_ends_in_time_on_a_noisy_system(self):
+        for profile, most in (QUICK, 90), (DEFAULT, 900):
+            rng = random.Random(3)
+            rig = FakeRig(lambda load, r=rng: load * (1 - 0.02 * (r.random() < 0.5)))
+            result, seconds = self.run_on(rig, profile)
+            self.assertLess(seconds, most)
+            self.assertTrue(all(s['latency'] for s in result['sizes'] if s['ndr']['lower_pps']))
+
+    def test_time_that_a_size_does_not_need_serves_the_next_ones(self):
+        rig = FakeRig(steady(1e9))
+        start = rig.nic.start
+
+        def late_at_1518():
+            rig.nic.late_ns = int(rig.nic.running[0]['size'].get('fixed') == 1518)
+            start()
+        rig.nic.start = late_at_1518
+        result, seconds = self.run_on(rig, replace(QUICK, sizes=('64', '1518'), void_repeats=1000))
+        self.assertGreater(seconds, 0.9 * QUICK.limit)
+        self.assertEqual(result['sizes'][0]['ndr']['ended'], 'complete')
+
+
 def validate(result):
     """Check a result against the schema that is published for it."""
     with open(os.path.join(TOP, 'doc', 'linerate.schema.json'), encoding='utf-8') as f:
@@ -266,6 +335,40 @@ class Results(unittest.TestCase):
             self.assertIn(why, str(raised.exception))
             self.assertNotIn('\n', str(raised.exception))
 
+    def test_void_latency_does_not_count(self):
+        result = copy.deepcopy(self.result)
+        for point in result['sizes'][0]['latency']:
+            point['void'] = 'the generator was late'
+        check = Expectation('latency.64.0.5.p99 <= 1 s').check(result)
+        self.assertEqual((check['met'], check['value']), (False, None))
+        self.assertIsNone(outputs.middle(result['sizes'][0]))
+        self.assertNotIn('latency.64.0.5.p50',
+                         [c['of'] for c in baseline.compare('old', self.result, result)['changes']])
+
+    def test_rate_that_a_limit_prevented_is_no_success(self):
+        result = copy.deepcopy(self.result)
+        result['sizes'][0]['ndr'].update(lower_pps=None, line=0.0, ended='void trials')
+        self.assertEqual(len(outputs.unmeasured(result)), 1)
+        self.assertIn('FAILED  ndr.64: no rate was found', '\n'.join(outputs.table(result)))
+        self.assertFalse(Expectation('ndr.64 >= 0 line').check(result)['met'])
+        suite = ElementTree.fromstring(outputs.junit_text(result))
+        self.assertEqual((suite.get('errors'), suite.get('failures')), ('1', '0'))
+        # A complete search has an answer: even the least load lost frames.
+        result['sizes'][0]['ndr'].update(ended='complete')
+        self.assertEqual(outputs.unmeasured(result), [])
+        self.assertEqual(Expectation('ndr.64 < 0.01 line').check(result)['value'], 0.0)
+
+    def test_recovery_and_buffers_are_figures(self):
+        rig = FakeRig(steady(0.5 * LINE_64))
+        rig.nic.drained_s = 0.02
+        result = session(None, profile=DEFAULT, rig=rig)
+        for text, met in ('recovery.64 <= 30 ms', True), ('recovery.64 < 20 ms', False):
+            self.assertEqual(Expectation(text).check(result)['met'], met)
+        self.assertFalse(self.value('recovery.64 < 1 s')['met'])    # QUICK does not measure it
+        figures = {r['figure'] for r in csv.DictReader(io.StringIO(outputs.csv_text(result)))}
+        self.assertLess({'recovery_seconds', 'recovery_overload_pps', 'back_to_back_mean_frames'},
+                        figures)
+
     def test_table_has_a_line_for_each_size_and_what_failed(self):
         result = dict(self.result, expectations=[self.value('ndr.64 >= 0.9 line')])
         lines = outputs.table(result)
@@ -284,8 +387,8 @@ class Results(unittest.TestCase):
         result = dict(self.result, expectations=[self.value('ndr.64 >= 0.1 line'),
                                                  self.value('ndr.64 >= 0.9 line')])
         suite = ElementTree.fromstring(outputs.junit_text(result))
-        self.assertEqual((suite.get('tests'), suite.get('failures')), ('2', '1'))
-        self.assertEqual([c.find('failure') is not None for c in suite], [False, True])
+        self.assertEqual((suite.get('tests'), suite.get('failures')), ('5', '1'))
+        self.assertEqual([c.find('failure') is not None for c in suite], 4 * [False] + [True])
         suite = ElementTree.fromstring(outputs.junit_text(self.result))
         self.assertEqual((suite.get('tests'), suite.get('failures')), ('3', '0'))
 

@@ -34,7 +34,8 @@ def compare_size(before, after):
         yield change('%s.%s' % (name, after['size']), old['lower_pps'], new['lower_pps'],
                      abs(ratio - 1) > noise)
     medians = [{point['load']: max((f['p50_ns'] or 0) for f in point['flows'])
-                for point in size['latency'] if point['flows']} for size in (before, after)]
+                for point in size['latency'] if point['flows'] and point['void'] is None}
+               for size in (before, after)]
     for load in sorted(medians[0].keys() & medians[1].keys()):
         old, new = medians[0][load], medians[1][load]
         beyond = bool(old and new) and not 1 / LATENCY_FACTOR < new / old < LATENCY_FACTOR

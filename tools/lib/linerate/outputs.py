@@ -6,6 +6,8 @@ import csv
 import io
 import xml.etree.ElementTree as ElementTree
 
+from mlrsearch import COMPLETE
+
 RATES = 'ndr', 'pdr', 'throughput'
 
 
@@ -34,10 +36,23 @@ def lost(size):
 def middle(size):
     """Return the latency at half of the rate that was found, the worse of both directions."""
     for point in size['latency']:
-        if point['load'] == 0.5:
+        if point['load'] == 0.5 and point['void'] is None:
             known = [f for f in point['flows'] if f['p50_ns'] is not None]
             return max(known, key=lambda f: f['p99_ns'], default=None)
     return None
+
+
+def unmeasured(result):
+    """Return a line for each rate that a search did not find before it reached one of its limits.
+
+    A search that is complete has an answer, also if even the least load lost frames.
+    """
+    return ['%s.%s: no rate was found: the search ended at its limit (%s); %d of %d trials are '
+            'void: repeat it on a host with free cores' % (
+                name, s['size'], s[name]['ended'],
+                sum(t['void'] is not None for t in s['trials']), len(s['trials']))
+            for s in result['sizes'] for name in RATES
+            if s[name] and s[name]['lower_pps'] is None and s[name]['ended'] != COMPLETE]
 
 
 def table(result):
@@ -58,6 +73,7 @@ def table(result):
               'half of the NDR.' % (result['directions'], result['speed_mbps']),
               "The host's gaps: the longest took %.2f ms, %d more than 1 ms." % (
                   gaps['longest_ns'] / 1e6, gaps['over_1ms'])]
+    lines += ['FAILED  ' + line for line in unmeasured(result)]
     for e in result['expectations']:
         lines.append('%s  %s (%s)' % ('met   ' if e['met'] else 'FAILED', e['text'],
                                       'not measured' if e['value'] is None else
@@ -84,25 +100,36 @@ def csv_text(result):
                 for key in ('min_ns', 'p50_ns', 'p99_ns', 'p99.9_ns', 'p99.99_ns', 'max_ns'):
                     out.writerow((s['size'], 'latency_%s_%s' % (flow['name'], key[:-3]),
                                   point['load'], flow[key], 'ns'))
+        for name, keys in (('back_to_back', (('mean_frames', 'frames'), ('buffer_s', 's'))),
+                           ('recovery', (('overload_pps', 'pps'), ('seconds', 's')))):
+            for key, unit in keys if s[name] else ():
+                if s[name][key] is not None:
+                    out.writerow((s['size'], '%s_%s' % (name, key), '', s[name][key], unit))
         for point in s['loss_curve']:
             out.writerow((s['size'], 'loss_ratio', '%.2f' % point['line'], point['loss_ratio'], ''))
     return text.getvalue()
 
 
 def junit_text(result):
-    """Return a test case for each expectation, or without any for each size: it was measured."""
-    cases = [(e['text'], None if e['met'] else 'the value is %s' % (
+    """Return a test case for each size: it was measured; and one for each expectation: it is met.
+
+    A size without a rate is an error, an expectation that is not met is a failure.
+    """
+    cases = [('measure.' + s['size'], 'error',
+              '; '.join(unmeasured({'sizes': [s]})) or None) for s in result['sizes']]
+    cases += [(e['text'], 'failure', None if e['met'] else 'the value is %s' % (
         'not measured' if e['value'] is None else '%.6g' % e['value']))
         for e in result['expectations']]
-    if not cases:
-        cases = [(s['size'], None) for s in result['sizes']]
+
+    def number(tag):
+        return str(sum(kind == tag and why is not None for _, kind, why in cases))
     suite = ElementTree.Element('testsuite', {
-        'name': 'linerate', 'tests': str(len(cases)), 'errors': '0',
-        'failures': str(sum(why is not None for _, why in cases)),
+        'name': 'linerate', 'tests': str(len(cases)), 'errors': number('error'),
+        'failures': number('failure'),
         'time': '%.1f' % result['seconds'], 'timestamp': result['started'].rstrip('Z')})
-    for name, why in cases:
+    for name, kind, why in cases:
         case = ElementTree.SubElement(suite, 'testcase', {'classname': 'linerate', 'name': name})
         if why is not None:
-            ElementTree.SubElement(case, 'failure', {'message': why})
+            ElementTree.SubElement(case, kind, {'message': why})
     return '<?xml version="1.0" encoding="UTF-8"?>\n%s\n' % ElementTree.tostring(
         suite, encoding='unicode')

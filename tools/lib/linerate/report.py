@@ -152,7 +152,8 @@ def rate_rows(result):
                outputs.percent(s['ndr'] or s['throughput'], s['line_pps']),
                outputs.percent(s['pdr'], s['line_pps']),
                *(number(at.get(k), '%.1f', 1e3) for k in ('p50_ns', 'p99_ns', 'p99.99_ns')),
-               number((s['back_to_back'] or {}).get('mean_frames'), '%.0f'), outputs.lost(s)]
+               number((s['back_to_back'] or {}).get('mean_frames'), '%.0f'),
+               number((s['recovery'] or {}).get('seconds'), '%.1f', 1e-3), outputs.lost(s)]
 
 
 def latency_rows(result):
@@ -196,7 +197,8 @@ def summary(result):
 
 def outcomes(result):
     """Return the list of expectations and of changes."""
-    out = []
+    out = ['<p class="bad">%s</p>' % html.escape(line)
+           for line in outputs.unmeasured(result)]
     for e in result['expectations']:
         value = 'not measured' if e['value'] is None else '%.6g' % e['value']
         out.append('<p class="%s">%s: %s (%s)</p>' % (
@@ -223,7 +225,7 @@ def page(result):
     lines = list(summary(result))
     tables = section('Figures', table(
         ('size', 'line, Mpps', 'NDR, Mpps', 'NDR, %', 'PDR, %', 'p50, us', 'p99, us', 'p99.99, us',
-         'burst', 'lost'), rate_rows(result)))
+         'burst', 'recovery, ms', 'lost'), rate_rows(result)))
     parts = (
         ('Latency, us', ('size', 'load', ['flow'], 'min', 'p50', 'p99', 'p99.9', 'p99.99', 'max',
                          'jitter', 'lost'), list(latency_rows(result))),
