@@ -85,8 +85,9 @@ def arguments(argv):
         prog='tools/linerate', formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Search for the rates at which an application forwards between two ports.',
         epilog='COMMAND is the application, which must forward from each of its two ports to the\n'
-        'other one. {a} and {b} in it stand for the sockets of the ports (-a vfio_user:{a}).\n'
-        'Without them the arguments -d build/pmds -a vfio_user:... are put behind its first word.\n'
+        'other one. In it {a} and {b} stand for the sockets of the ports, {pmds} for the folder\n'
+        'of the plugins: -d {pmds} -a vfio_user:{a} -a vfio_user:{b}. Without {a} and {b} these\n'
+        'arguments are put behind its first word.\n'
         "Default: Debian's dpdk-testpmd. Ports have 1 Gb/s unless --speed has another speed.")
     ap.add_argument('--profile', choices=PROFILES, default=DEFAULT.name,
                     help='quick: 90 s; default: 15 minutes; rfc2544: hours, as the RFC demands')
@@ -100,7 +101,7 @@ def arguments(argv):
     ap.add_argument('--baseline', type=result_of, metavar='FILE',
                     help='compare with a result of --json')
     for option, what in (('json', 'all results and trials'), ('csv', 'a row for each figure'),
-                         ('junit', 'a test case for each expectation')):
+                         ('junit', 'a test case for each size and expectation')):
         ap.add_argument('--' + option, metavar='FILE', help=what)
     ap.add_argument('--report', metavar='FILE.html', help='a page with plots')
     ap.add_argument('--check', action='store_true', help=argparse.SUPPRESS)

@@ -58,16 +58,19 @@ def app_cores():
 def complete(command, nic):
     """Return the command with the devices of the ports.
 
-    {a} and {b} stand for the sockets of the ports. Without them the EAL arguments of both ports
-    follow the program's name, as all DPDK applications take them.
+    {a} and {b} stand for the sockets of the ports, and {pmds} for the folder of the plugins.
+    Without {a} and {b} the EAL arguments for all of them follow the program's name, as all DPDK
+    applications take them.
     """
-    sockets = {name: nic.socket(name) for name in PORTS}
-    if any('{%s}' % name in word for word in command for name in PORTS):
-        for name, path in sockets.items():
-            command = [word.replace('{%s}' % name, path) for word in command]
+    paths = {name: nic.socket(name) for name in PORTS}
+    is_placed = any('{%s}' % name in word for word in command for name in PORTS)
+    paths['pmds'] = os.path.join(BUILD, 'pmds')
+    for name, path in paths.items():
+        command = [word.replace('{%s}' % name, path) for word in command]
+    if is_placed:
         return command
     devices = [x for name in PORTS for x in ('-a', nic.eal(name))]
-    return [command[0], '-d', os.path.join(BUILD, 'pmds'), *devices, *command[1:]]
+    return [command[0], '-d', paths['pmds'], *devices, *command[1:]]
 
 
 class Rig:
@@ -115,11 +118,22 @@ class Rig:
         """Leave the cores to daemon and application: each request costs the latter a moment."""
         time.sleep(seconds)
 
+    def status(self):
+        """Return the exit status of the application, or None while it runs.
+
+        An application that has ended remains a zombie until close(), so that the number of its
+        process group, which close() needs, belongs to no other processes.
+        """
+        r = os.waitid(os.P_PID, self.app.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if r is None:
+            return None
+        return r.si_status if r.si_code == os.CLD_EXITED else -r.si_status
+
     def check(self):
         """Raise Failure if the application has ended."""
-        if self.app.poll() is not None:
+        if (status := self.status()) is not None:
             raise Failure('%s ended with status %d:\n%s' % (
-                self.command[0], self.app.returncode, self.tail()))
+                self.command[0], status, self.tail()))
 
     def tail(self):
         """Return the last lines of the application."""
@@ -144,16 +158,20 @@ class Rig:
 
     def close(self):
         if self.app is not None:
-            if self.app.poll() is None:
-                self.app.send_signal(signal.SIGINT)
-                try:
-                    self.app.wait(END_S)
-                except subprocess.TimeoutExpired:
-                    self.app.kill()
-                    self.app.wait()
-            self.app.stdin.close()
-            self.app = None
+            self.end_application()
         self.nic.close()
+
+    def end_application(self):
+        """End the application and all processes of its group: COMMAND may be a shell script."""
+        app, end = self.app, time.monotonic() + END_S
+        if self.status() is None:
+            os.killpg(app.pid, signal.SIGINT)
+        while self.status() is None and time.monotonic() < end:
+            time.sleep(0.02)
+        os.killpg(app.pid, signal.SIGKILL)      # the rest; the leader may be a zombie
+        app.wait()
+        app.stdin.close()
+        self.app = None
 
 
 def priority():
