@@ -55,7 +55,7 @@ class Profile:
 
 # The limits leave time for the start and the end of daemon and application.
 QUICK = Profile('quick', goals=goals(0.01, 0.2, 0.4, 1.2), latency=0.3, limit=80.0,
-                void_repeats=100)
+                void_repeats=50)
 DEFAULT = Profile('default', warm_up=1.0, goals=goals(0.005, 0.5, 1.0, 11.0), latency=2.0,
                   curve=1.0, bursts=5, burst_limit=10.0, recovery=1.0, recoveries=2, limit=870.0,
                   void_repeats=30)

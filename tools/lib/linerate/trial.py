@@ -25,7 +25,6 @@ import mlrsearch
 from rig import PORTS, Failure, gantry
 
 OVERHEAD = 20           # bytes on the wire beyond the frame with FCS: preamble, SFD, gap
-LONGEST = 1518          # bytes of the longest frame of a run
 SMALL_RING = 512        # descriptors of a ring that no application undercuts on purpose
 SETTLE_S = 0.03         # without an arrival, at the end of a trial
 SLICE_S, GROWTH = 0.001, 1.25       # the first slice of a recovery; the next one in parts of it
@@ -43,6 +42,11 @@ class Size:
         if self.name != 'imix':
             return float(self.name)
         return sum(size * n for size, n in IMIX.items()) / sum(IMIX.values())
+
+    @property
+    def longest(self):
+        """Return the bytes of the longest frame."""
+        return max(IMIX) if self.name == 'imix' else int(self.name)
 
     @property
     def frames(self):
@@ -102,7 +106,7 @@ class Measurer:
         that is rounded away.
         """
         return (duration * self.rig.speed_mbps * 1e6 / 8 * load / self.line -
-                2 * (LONGEST + OVERHEAD))
+                2 * (self.size.longest + OVERHEAD))
 
     def burst(self, duration, load):
         """Run a trial of a number of frames, duration * load, at the rate of the line."""
