@@ -2,8 +2,9 @@
 # Copyright (c) 2026 The gantry authors
 """tools/linerate: its searches on systems with known answers, its results, and a real application.
 
-FakeRig takes the place of daemon and application: it "forwards" what its system can do, and reports
-what gantry-nic would report.
+Three systems are measured. FakeRig takes the place of daemon and application, without a process or
+real time. fake_nic.py takes the place of the daemon alone, so that a whole run of the tool speaks
+its protocol. The last class has the real daemon and a real application.
 """
 
 import copy
@@ -13,8 +14,12 @@ import json
 import os
 import random
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 import unittest
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
@@ -467,6 +472,130 @@ class Results(unittest.TestCase):
                          ['-d', '-a', '-a', '-l'])
         self.assertEqual(complete(['app', '--dev={a}', 'x{b}'], nic),
                          ['app', '--dev=/tmp/a.sock', 'x/tmp/b.sock'])
+        folder = complete(['app'], nic)[2]
+        self.assertEqual(complete(['app', '-d', '{pmds}', '{a}'], nic),
+                         ['app', '-d', folder, '/tmp/a.sock'])
+        self.assertEqual(complete(['app', '{pmds}'], nic)[-1], folder)
+
+
+def runs(pid, timeout=10):
+    """Return whether a process still runs after a moment; init may not have reaped an orphan."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        try:
+            with open('/proc/%s/stat' % pid, encoding='ascii', errors='replace') as f:
+                if f.read().rpartition(')')[2].split()[0] == 'Z':
+                    return False
+        except OSError:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+class Whole(unittest.TestCase):
+    """The command line, with fake_nic.py in the place of the daemon, and a shell as application."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix='gantry.', dir='/tmp')
+        self.addCleanup(shutil.rmtree, self.dir)
+        os.mkdir(self.path('app'))
+        os.symlink(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'fake_nic.py'),
+                   self.path('app', 'gantry-nic'))
+
+    def path(self, *names):
+        return os.path.join(self.dir, *names)
+
+    def start(self, model, *args, app='echo $$ >%s/pid; exec sleep 600'):
+        argv = [sys.executable, os.path.join(TOP, 'tools', 'lib', 'linerate', 'main.py'),
+                '--quick', '--sizes', '64', *args, '--', 'sh', '-c', app % self.dir + ' # {a}']
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True,
+                                env=dict(os.environ, GANTRY_BUILD=self.dir, TMPDIR=self.dir,
+                                         FAKE_NIC=json.dumps(model)))
+
+    def end(self, process, status):
+        """Wait for the end, check that no process is left, and return both outputs."""
+        out, err = process.communicate(timeout=100)
+        self.assertEqual(process.returncode, status, err)
+        self.assertNotIn('Traceback', err)
+        if os.path.exists(self.path('pid')):
+            with open(self.path('pid'), encoding='ascii') as f:
+                for pid in f.read().split():
+                    self.assertFalse(runs(pid), 'process %s is left' % pid)
+        return out, err
+
+    def run_on(self, model, *args, status=0, **kw):
+        return self.end(self.start(model, *args, **kw), status)
+
+    def result(self, name='r.json'):
+        with open(self.path(name), encoding='utf-8') as f:
+            found = json.load(f)
+        validate(found)
+        return found
+
+    def test_known_capacity_is_found_and_written_in_all_forms(self):
+        _, progress = self.run_on(
+            {'capacity': 0.4 * LINE_64}, '--json', self.path('r.json'), '--csv', self.path('r.csv'),
+            '--junit', self.path('r.xml'), '--expect', 'ndr.64 >= 0.39 line',
+            '--expect', 'ndr.64 >= 0.99 line', status=1)
+        result = self.result()
+        self.assertEqual((result['version'], result['profile']), ('9.9.9', 'quick'))
+        s = result['sizes'][0]
+        self.assertTrue(s['ndr']['regular'])
+        self.assertAlmostEqual(s['ndr']['line'], 0.4, delta=0.005)
+        self.assertAlmostEqual(s['pdr']['line'], 0.4 / 0.995, delta=0.005)
+        self.assertEqual([e['met'] for e in result['expectations']], [True, False])
+        self.assertEqual(len(re.findall(r'bytes, ', progress)), len(s['trials']))
+        suite = ElementTree.parse(self.path('r.xml')).getroot()
+        self.assertEqual((suite.get('tests'), suite.get('failures')), ('3', '1'))
+        with open(self.path('r.csv'), encoding='utf-8', newline='') as f:
+            rows = {(r['size'], r['figure']): r['value'] for r in csv.DictReader(f)
+                    if not r['load']}
+        self.assertEqual(float(rows['64', 'ndr_lower']), s['ndr']['lower_pps'])
+        # A faster system differs from this baseline.
+        out, _ = self.run_on({}, '--baseline', self.path('r.json'), '--json', self.path('s.json'))
+        changes = {c['of']: c['beyond_noise'] for c in self.result('s.json')['baseline']['changes']}
+        self.assertTrue(changes['ndr.64'] and not changes['latency.64.0.5.p50'], changes)
+        self.assertIn('changed ndr.64', out)
+
+    def test_noisy_and_bimodal_systems_are_measured(self):
+        for model, least, most in (({'noise': 0.1}, 0.35, 0.4), ({'bad': 0.15, 'worse': 0.5},
+                                                                 0.19, 0.405)):
+            self.run_on({'capacity': 0.4 * LINE_64, **model}, '--json', self.path('r.json'))
+            self.assertTrue(least < self.result()['sizes'][0]['ndr']['line'] < most)
+
+    def test_void_trials_of_each_kind_do_not_count(self):
+        # The first start is the warm-up.
+        self.run_on({'late': [2], 'gap': [3], 'short': [4, 6]}, '--json', self.path('r.json'))
+        s = self.result()['sizes'][0]
+        self.assertEqual(s['ndr']['line'], 1.0)
+        voids = [t['void'] or '' for t in s['trials'][1:6]]
+        for void, why in zip(voids, ('late by', 'kept a core away', 'ended early', '', 'early')):
+            self.assertTrue(why in void and bool(why) == bool(void), voids)
+        self.assertTrue(all(t['void'] is None for t in s['trials'][6:]))
+
+    def test_run_without_a_valid_trial_fails(self):
+        out, _ = self.run_on({'late': 1.0}, '--speed', '1000', '--junit', self.path('r.xml'),
+                             status=1)
+        self.assertIn('FAILED  ndr.64: no rate was found', out)
+        self.assertEqual(ElementTree.parse(self.path('r.xml')).getroot().get('errors'), '1')
+
+    def test_daemon_that_ends_or_refuses_is_reported(self):
+        for model, why in ({'dies': 3}, 'gantry-nic ended with status 3'), \
+                ({'refuses': 'flows[0].rate: no'}, 'tools/linerate: flows[0].rate: no'):
+            out, err = self.run_on(model, status=1)
+            self.assertIn(why, err)
+            self.assertEqual(out, '')
+
+    def test_signal_ends_all_processes_of_the_run(self):
+        # The shell leaves a child in the background, which ignores SIGINT.
+        app = 'sleep 600 & echo $$ $! >%s/pid; wait'
+        for number in signal.SIGTERM, signal.SIGINT:
+            process = self.start({}, app=app)
+            self.assertIn('starting', process.stderr.readline())
+            self.assertIn('warm-up', process.stderr.readline())
+            process.send_signal(number)
+            self.end(process, 128 + number)
 
 
 @tag('slow')
