@@ -49,6 +49,7 @@ class FakeNic:
     def __init__(self, capacity):
         self.capacity = capacity
         self.late_ns = self.gap_ns = 0
+        self.jitter = {'jitter_ns': 10}     # absent if less than two frames arrived
         self.drained_s = 0.0    # behind an overload, after which nothing is lost
         self.running, self.results, self.started = [], {}, 0
 
@@ -78,7 +79,7 @@ class FakeNic:
                 'name': f['name'], 'transmit': 'stopped', 'frames_tx': frames, 'frames_rx': got,
                 'bytes_tx': frames * size,
                 'lost': frames - got, 'late_ns': self.late_ns,
-                'rx': [{'duplicated': 0, 'reordered': 0, 'corrupted': 0, 'jitter_ns': 10,
+                'rx': [{'duplicated': 0, 'reordered': 0, 'corrupted': 0, **self.jitter,
                         'latency_ns': dict.fromkeys(
                             ('min', 'mean', 'p50', 'p99', 'p99.9', 'p99.99', 'max'), 5000)
                         if got else None}]}
@@ -192,6 +193,17 @@ class Searches(unittest.TestCase):
             self.assertTrue(least <= r['seconds'] <= most, r)
             self.assertAlmostEqual(r['overload_pps'] / LINE_64, 0.55, delta=0.01)
 
+    def test_overload_does_not_exceed_the_line(self):
+        s = session(steady(0.95 * LINE_64), profile=DEFAULT)['sizes'][0]
+        self.assertEqual(s['recovery']['overload_pps'], s['line_pps'])
+        self.assertTrue(all(t['pps'] <= s['line_pps'] * (1 + 1e-9) for t in s['trials']))
+
+    def test_flow_without_jitter_has_null(self):
+        rig = FakeRig(steady(1e9))
+        rig.nic.jitter = {}
+        s = session(None, rig=rig)['sizes'][0]
+        self.assertIsNone(s['latency'][0]['flows'][0]['jitter_ns'])
+
     def test_application_that_does_not_recover_is_reported(self):
         rig = FakeRig(steady(0.5 * LINE_64))
         rig.nic.drained_s = 9.0
@@ -234,6 +246,15 @@ class VoidTrials(unittest.TestCase):
             self.rig.nic.gap_ns = gap
             self.assertEqual(m.measure(0.5, LINE_64).void, void)
             self.assertFalse(m.measure(0.5, LINE_64 / 4).void)
+
+    def test_gap_voids_a_recovery_only_if_frames_were_lost_behind_the_overload(self):
+        m = self.measurer(steady(LINE_64 / 2))
+        self.rig.nic.gap_ns = 10 ** 9
+        for drained, void in (0.0, False), (0.1, True):
+            self.rig.nic.drained_s = drained
+            trial = m.recover(1.0, 0.6 * LINE_64)
+            self.assertGreater(trial.facts['lost'], 0)
+            self.assertEqual(trial.void, void)
 
     def test_flow_that_ended_early_voids_a_trial(self):
         m = self.measurer()
@@ -285,6 +306,16 @@ class Limits(unittest.TestCase):
             result, seconds = self.run_on(rig, profile)
             self.assertLess(seconds, most)
             self.assertTrue(all(s['latency'] for s in result['sizes'] if s['ndr']['lower_pps']))
+
+    def test_search_leaves_the_other_parts_their_time(self):
+        rig = FakeRig(steady(0.5 * LINE_64))
+        profile = replace(DEFAULT, goals=goals(1e-9, 0.2, 0.4, 0.4), limit=60.0, sizes=('64',))
+        result, seconds = self.run_on(rig, profile)
+        s = result['sizes'][0]
+        self.assertLess(seconds, profile.limit)
+        self.assertEqual(s['ndr']['ended'], 'time limit')
+        self.assertEqual(len(s['latency']), 3)
+        self.assertTrue(s['loss_curve'] and s['back_to_back']['bursts'] and s['recovery'])
 
     def test_time_that_a_size_does_not_need_serves_the_next_ones(self):
         rig = FakeRig(steady(1e9))
