@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
@@ -30,15 +31,17 @@ sys.path.insert(0, os.path.join(TOP, 'tools', 'lib', 'linerate'))
 sys.path.insert(0, os.path.join(TOP, 'tools', 'lib'))
 import baseline  # noqa: E402
 import jsonschema  # noqa: E402
+import mlrsearch  # noqa: E402
 import outputs  # noqa: E402
 import report  # noqa: E402
 from expect import Expectation  # noqa: E402
 from profiles import DEFAULT, QUICK, RFC2544, Profile, goals  # noqa: E402
-from rig import Failure, complete  # noqa: E402
+from rig import Failure, complete, gantry  # noqa: E402
 from session import Session  # noqa: E402
 from trial import Measurer, Size, slices  # noqa: E402
 
 LINE_64 = 1e9 / 8 / 84
+FAKE_DAEMON = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'fake_nic.py')
 
 
 class FakeNic:
@@ -509,6 +512,39 @@ class Results(unittest.TestCase):
         self.assertEqual(complete(['app', '{pmds}'], nic)[-1], folder)
 
 
+class Protocol(unittest.TestCase):
+    """Single trials by JSON-RPC on fake_nic.py, whose queue has known answers."""
+
+    def measurer(self, **model):
+        rig = FakeRig(None)
+        with unittest.mock.patch.dict(os.environ, FAKE_NIC=json.dumps(model)):
+            rig.nic = gantry.Nic('a', 'b', binary=FAKE_DAEMON)
+        self.addCleanup(rig.nic.kill)
+        rig.sleep, rig.waited_ns = time.sleep, lambda: {}
+        return Measurer(rig, Size('64'))
+
+    def test_burst_without_loss_fills_the_queue(self):
+        m = self.measurer(capacity=0.75 * LINE_64, buffer=3000)
+        found = mlrsearch.back_to_back(m.burst, m.line, 20000, 100, 1)
+        self.assertAlmostEqual(found.bursts[0], 3000 / (1 - 0.75), delta=200)
+
+    def test_loss_is_the_excess_of_the_load(self):
+        m = self.measurer(capacity=0.5 * LINE_64)
+        for share in 0.4, 0.8, 1.0:
+            trial = m.measure(0.1, share * LINE_64)
+            self.assertFalse(trial.void)
+            self.assertAlmostEqual(trial.loss_ratio, max(0.0, 1 - 0.5 / share), delta=0.001)
+
+    def test_recovery_begins_when_the_overload_ends(self):
+        m = self.measurer(capacity=0.5 * LINE_64, buffer=3000)
+        trial = m.recover(0.1, LINE_64 * 0.6)
+        self.assertGreater(trial.facts['lost'], 0)
+        self.assertEqual((trial.void, trial.recovered_s), (False, 0.0))
+        # Half of this overload is more than the capacity.
+        trial = self.measurer(capacity=0.4 * LINE_64).recover(0.1, LINE_64)
+        self.assertIsNone(trial.recovered_s)
+
+
 def runs(pid, timeout=10):
     """Return whether a process still runs after a moment; init may not have reaped an orphan."""
     end = time.monotonic() + timeout
@@ -530,8 +566,7 @@ class Whole(unittest.TestCase):
         self.dir = tempfile.mkdtemp(prefix='gantry.', dir='/tmp')
         self.addCleanup(shutil.rmtree, self.dir)
         os.mkdir(self.path('app'))
-        os.symlink(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'fake_nic.py'),
-                   self.path('app', 'gantry-nic'))
+        os.symlink(FAKE_DAEMON, self.path('app', 'gantry-nic'))
 
     def path(self, *names):
         return os.path.join(self.dir, *names)
