@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 import unittest
 
 from lib import NIC, Bench
@@ -167,17 +168,27 @@ class Control(Bench):
 
     def test_flows_are_replaced_while_frames_wait_for_the_wire(self):
         c = self.started('a:wire=gen,speed=max,start=0', 'b:wire=gen,start=0')
-        pmd = self.dpdk_testpmd(self.eal(self.sock('a'), self.sock('b')), ['--forward-mode=io'])
+        pmd = self.dpdk_testpmd(self.eal(self.sock('a'), self.sock('b')),
+                                ['--forward-mode=io', '--no-flush-rx'])
         endless = {'duration': {'choice': 'continuous'}}
-        for number in range(10):        # testpmd does not forward: frames wait for descriptors
+        c.ask('set_config', config(flow('f', 'p0', 'p1', **endless)))
+        c.ask('set_control_state', state('start'))
+
+        def frames_wait():
+            """testpmd does not forward: at some time all descriptors are used."""
+            before = self.flows(c)['f']['frames_tx']
+            time.sleep(0.05)
+            return 0 < before == self.flows(c)['f']['frames_tx']
+        self.wait_until(frames_wait)
+        for number in range(10):
             self.assertEqual(c.ask('set_config', config(
                 flow('f%d' % number, 'p0', 'p1', **endless)))['result'], {})
             c.ask('set_control_state', state('start'))
-            self.wait_until(lambda: self.flows(c)['f%d' % number]['frames_tx'] > 0)
         self.retry(pmd)
         self.command(pmd, 'start')
         self.wait_until(lambda: self.flows(c)['f9']['frames_rx'] > 2000)
         self.assertEqual(self.flows(c)['f9']['rx'][0]['corrupted'], 0)
+        self.assertGreater(self.nic_now(self.nic_process)['b']['strays']['former'], 0)
 
     def test_links_follow_the_far_end(self):
         c = self.started('a:wire=gen,start=0', 'b', 'c:wire=pair:d', 'd')
