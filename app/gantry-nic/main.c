@@ -14,7 +14,7 @@
  *    main.c         options, signals, set-up and end; this text
  *    control.c      --control: requests of other programs, and their methods
  *    ctl.c          gantry-nic ctl, a client of --control for people
- *    report.c       statistics as JSON and as text
+ *    report.c       statistics as JSON and as text; report_flows.c: results of flows
  *    port.c         devices and their wires
  *    poller.c       polling threads
  *    files.c        check of the files that the command line names

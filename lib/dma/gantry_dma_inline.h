@@ -6,10 +6,10 @@
  * @file
  * The hot path of the DMA library. gantry_dma.h includes this file; nothing else may.
  *
- * Hugepage memory is the kernel's low memory: bus address = virtual address + offset. The offset is
- * constant within a page, and the library looks it up in a directly indexed table. Two pages that
- * are adjacent in virtual addresses are adjacent in bus addresses exactly if their offsets are
- * equal, so the check for contiguity compares two table entries.
+ * Hugepage memory plays the part of the kernel's low memory: bus address = virtual address +
+ * offset. The offset is constant within a page, and the library looks it up in a directly indexed
+ * table. Two pages that are adjacent in virtual addresses are adjacent in bus addresses exactly if
+ * their offsets are equal, so the check for contiguity compares two table entries.
  *
  * In direct mode the table holds EAL's bus addresses. In window mode it is a table of the device,
  * with other offsets. In the other modes, and under a layer, the table is empty, and the

@@ -15,7 +15,8 @@
  * ORGANISATION
  *
  *    wire.h, wire.c       a direction of a wire, and its clock
- *    wire_dev.c, wire_null.c, wire_tap.c, wire_pcap.c    the ends of wires
+ *    wire_dev.c, wire_null.c, wire_tap.c, wire_pcap.c, wire_gen.c    the ends of wires
+ *    wire_fault.c, wire_fault_queue.c                    faults of wires
  *    capture_read.c, capture_write.c                     capture files (pcap, pcapng)
  *    capture_file.c       the bytes of a capture file: plain, gzip, Zstandard
  *
