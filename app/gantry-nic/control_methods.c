@@ -128,20 +128,27 @@ get_state(json_t *o, const struct state_kind *kind, bool *on, json_t **names,
 	return true;
 }
 
-/* Return the port of a name; NULL: there is none, or its wire has a link of its own. */
+/* Return the port of a name, which is at a path in the parameters; NULL: there is none. */
 static struct port *
-find_port(const struct control_target *t, const json_t *name, struct rpc_error *error)
+named(const struct control_target *t, const json_t *name, const char *path, struct rpc_error *error)
 {
 	const char *text = json_string_value(name);
-	struct port *port = t->ports;
+	struct port *port = port_find(t->ports, t->nr, text != NULL ? text : "");
 
-	while (port < t->ports + t->nr && (text == NULL || strcmp(port->spec.name, text) != 0))
-		port++;
-	if (port == t->ports + t->nr) {
-		refuse(error, "port_names: '%.40s': no --port has this name",
+	if (port == NULL)
+		refuse(error, "%s: '%.40s': no --port has this name", path,
 				text != NULL ? text : "(no string)");
+	return port;
+}
+
+/* Return the port of a name; NULL: there is none, or its wire has a link of its own. */
+static struct port *
+find_link(const struct control_target *t, const json_t *name, struct rpc_error *error)
+{
+	struct port *port = named(t, name, "port_names", error);
+
+	if (port == NULL)
 		return NULL;
-	}
 	if (port->spec.wire == WIRE_PAIR || port->spec.wire == WIRE_TAP) {
 		refuse(error, "port_names: '%s': its link follows the other end of its wire",
 				port->spec.name);
@@ -157,10 +164,10 @@ set_links(const struct control_target *t, const json_t *names, bool up, struct r
 	unsigned int i;
 
 	for (i = 0; i < json_array_size(names); i++)
-		if (find_port(t, json_array_get(names, i), error) == NULL)
+		if (find_link(t, json_array_get(names, i), error) == NULL)
 			return NULL;
 	for (i = 0; i < json_array_size(names); i++)
-		m82576_set_link(find_port(t, json_array_get(names, i), error)->dev, up);
+		m82576_set_link(find_link(t, json_array_get(names, i), error)->dev, up);
 	for (i = 0; names == NULL && i < t->nr; i++)
 		if (t->ports[i].spec.wire != WIRE_PAIR && t->ports[i].spec.wire != WIRE_TAP)
 			m82576_set_link(t->ports[i].dev, up);
@@ -191,24 +198,20 @@ set_control_state(const struct control_target *t, json_t *params, struct rpc_err
 static struct wire_dir *
 find_direction(const struct control_target *t, json_t *params, struct rpc_error *error)
 {
-	const char *name = json_string_value(json_object_get(params, "port"));
 	const char *way = json_string_value(json_object_get(params, "direction"));
-	const struct port *port = t->ports;
+	const struct port *port = named(t, json_object_get(params, "port"), "port", error);
 	struct wire_dir *dir;
 
-	while (port < t->ports + t->nr && (name == NULL || strcmp(port->spec.name, name) != 0))
-		port++;
-	if (port == t->ports + t->nr) {
-		refuse(error, "port: '%.40s': no --port has this name", name != NULL ? name : "");
+	if (port == NULL)
 		return NULL;
-	}
 	if (way == NULL || (strcmp(way, "rx") != 0 && strcmp(way, "tx") != 0)) {
 		refuse(error, "direction: expected 'rx' or 'tx'");
 		return NULL;
 	}
 	dir = strcmp(way, "rx") == 0 ? port->in : port->out;
 	if (dir == NULL)
-		refuse(error, "direction: port '%s' receives nothing: it has wire=none", name);
+		refuse(error, "direction: port '%s' receives nothing: it has wire=none",
+				port->spec.name);
 	return dir;
 }
 

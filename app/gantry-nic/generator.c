@@ -15,18 +15,6 @@ _Static_assert(TRAFFIC_ERR_LEN == SPEC_ERR_LEN, "one line is as long as the othe
 #define ORDER_MS 1000 /* for the polling threads to execute an order */
 #define WAIT_NS  100000
 
-/* Return the port of that name; NULL: there is none. */
-static struct port *
-find_port(const struct generator *g, const char *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < g->nr; i++)
-		if (strcmp(g->ports[i].spec.name, name) == 0)
-			return &g->ports[i];
-	return NULL;
-}
-
 static unsigned int
 index_of(const struct generator *g, const struct port *port)
 {
@@ -44,7 +32,7 @@ static int
 place(const struct generator *g, struct placed *p, unsigned int i, char *err)
 {
 	const char *location = p->traffic->ports[i].location;
-	struct port *port = find_port(g, location);
+	const struct port *port = port_find(g->ports, g->nr, location);
 
 	if (port == NULL) {
 		snprintf(err, TRAFFIC_ERR_LEN,
@@ -69,9 +57,8 @@ place_all(const struct generator *g, struct placed *p, char *err)
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; i < g->nr; i++)
-		p->number[i] = -1;
-	for (i = 0; ret == 0 && i < p->traffic->nr_ports; i++)
+	memset(p->number, -1, sizeof(p->number));
+	for (i = 0; ret == 0 && p->traffic != NULL && i < p->traffic->nr_ports; i++)
 		ret = place(g, p, i, err);
 	return ret;
 }
@@ -134,10 +121,8 @@ generator_load(struct generator *g, const char *path, bool control, char *err)
 		ret = traffic_load(path, &p.traffic, why);
 	else if (control)
 		ret = load_none(g, &p.traffic, why);
-	if (ret == 0 && p.traffic != NULL)
+	if (ret == 0)
 		ret = place_all(g, &p, why);
-	else
-		memset(p.number, -1, sizeof(p.number));
 	if (ret != 0) {
 		snprintf(err, SPEC_ERR_LEN, "--traffic %.60s: %.180s",
 				path != NULL ? path : "(none)", why);

@@ -255,6 +255,17 @@ ports_start(struct port *ports, unsigned int nr)
 			wire_dir_start(ports[i].in);
 }
 
+struct port *
+port_find(struct port *ports, unsigned int nr, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (strcmp(ports[i].spec.name, name) == 0)
+			return &ports[i];
+	return NULL;
+}
+
 unsigned int
 ports_directions(const struct port *ports, unsigned int nr)
 {

@@ -66,6 +66,8 @@ void ports_keep_to_cores(struct port *ports, unsigned int nr, struct poller *con
 		unsigned int nr_pollers);
 /* Start the replays and the generators that wait for it (start=signal). */
 void ports_start(struct port *ports, unsigned int nr);
+/* @return the port of that name; NULL: there is none */
+struct port *port_find(struct port *ports, unsigned int nr, const char *name);
 /* @return the number of directions */
 unsigned int ports_directions(const struct port *ports, unsigned int nr);
 

@@ -363,7 +363,7 @@ run_new(const struct traffic *t, unsigned int port)
 	return r;
 }
 
-/* Free what the last order replaced. The order is idle. */
+/* Free what the last order replaced, or was to put in place. The polling thread has no order. */
 static void
 free_replaced(struct gen *g)
 {
@@ -378,9 +378,7 @@ gen_close(struct wire_source *src)
 {
 	struct gen *g = (struct gen *)src;
 
-	if (g->order.kind == ORDER_REPLACE)
-		run_free(g->order.thing);
-	free(g->order.chosen);
+	free_replaced(g);
 	run_free(g->former);
 	run_free(g->run);
 	free(g);
