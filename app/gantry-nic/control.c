@@ -31,6 +31,8 @@
 /* Bytes of a request, at most. */
 #define LINE_MAX_LEN (16u << 20)
 #define READ_LEN     65536
+/* Requests of a batch, at most: each may have a response as long as the statistics. */
+#define BATCH_MAX 256
 
 struct client {
 	int sock; /* -1: none */
@@ -122,6 +124,13 @@ serve_line(const struct control_target *target, const char *line, size_t len)
 		answer = serve_request(target, request);
 		json_decref(request);
 		return answer;
+	}
+	if (json_array_size(request) > BATCH_MAX) {
+		error.code = RPC_REQUEST;
+		snprintf(error.text, sizeof(error.text), "a batch has at most %d requests",
+				BATCH_MAX);
+		json_decref(request);
+		return failure(NULL, &error);
 	}
 	answer = json_array();
 	for (i = 0; i < json_array_size(request); i++) {

@@ -134,6 +134,11 @@ class Control(Bench):
         first, second = c.line()
         self.assertEqual(first, {'jsonrpc': '2.0', 'id': 'x', 'result': {}})
         self.refused(second, REQUEST, 'JSON-RPC 2.0')
+        report = {'jsonrpc': '2.0', 'id': 1, 'method': 'get_report'}
+        c.send(json.dumps([report] * 256).encode() + b'\n')
+        self.assertEqual(len(c.line()), 256)
+        c.send(json.dumps([report] * 257).encode() + b'\n')
+        self.refused(c.line(), REQUEST, 'a batch has at most 256 requests')
 
     def test_flows_are_replaced_started_and_stopped(self):
         c = self.started()
