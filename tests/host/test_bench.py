@@ -301,6 +301,29 @@ class Scale(Bench):
         self.assertIn('near', panels[0])
         self.assertIn('99.99 % far', panels[1])
 
+    def plot(self, *args, status):
+        r = subprocess.run([sys.executable, os.path.join(TOP, 'tools', 'lib', 'plot.py'), *args],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60,
+                           check=False)
+        self.assertEqual((r.returncode, len(r.stderr.splitlines())), (status, status != 0),
+                         r.stderr)
+        return r.stderr
+
+    def test_plot_does_not_overwrite_its_measurement(self):
+        rows = [{'axis': 'queues', 'value': value, 'ns_per_packet': 14, 'min': 10, 'max': 30,
+                 'class': 'near'} for value in (1, 4)]
+        name, other = self.path('scale.json'), self.path('other.json')
+        with open(name, 'w', encoding='ascii') as f:
+            json.dump({'rows': rows}, f)
+        os.link(name, other)
+        for out in name, other:
+            self.assertIn('it is read', self.plot(name, out, status=1))
+            with open(name, encoding='ascii') as f:
+                self.assertEqual(json.load(f), {'rows': rows})
+        self.plot(name, self.path('scale.svg'), status=0)
+        ElementTree.parse(self.path('scale.svg'))
+        self.plot(self.path('none.json'), self.path('x.svg'), status=1)
+
     def run_scale(self, *args, status=0):
         p = self.run_process([SCALE, '-d', PMDS, *self.eal(self.sock('a'), lcores='0'), '--',
                               *args])

@@ -14,6 +14,8 @@ import math
 import sys
 from xml.sax.saxutils import escape
 
+from output import Output
+
 WIDTH, HEIGHT = 400, 250        # of a panel
 LEFT, RIGHT, TOP, BOTTOM = 60, 20, 60, 50
 NAMES = 3       # of lines, beside each other
@@ -102,10 +104,14 @@ def main():
     if len(sys.argv) != 3:
         print('usage: plot.py scale.json FILE.svg', file=sys.stderr)
         return 2
-    with open(sys.argv[1], encoding='utf-8') as f:
-        rows = json.load(f)['rows']
-    with open(sys.argv[2], 'w', encoding='utf-8') as f:
-        f.write(svg(rows))
+    try:
+        out = Output(sys.argv[2], [sys.argv[1]])
+        with open(sys.argv[1], encoding='utf-8') as f:
+            rows = json.load(f)['rows']
+        out.write_text(svg(rows))
+    except (OSError, ValueError, KeyError) as e:
+        print('plot.py: %s' % e, file=sys.stderr)
+        return 1
     return 0
 
 
