@@ -180,6 +180,17 @@ txq_data(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 }
 
 /*
+ * Count a frame that is dropped. Its descriptors are reported done as those of any other frame, so
+ * that a driver learns of the loss from HTDPMC only.
+ */
+static void
+tx_discard(struct m82576 *m)
+{
+	m82576_count(&m->txc.bad, 1);
+	m82576_count(&m->txc.stat[M82576_STAT(IGB_HTDPMC)], 1);
+}
+
+/*
  * End the frame at its last descriptor.
  *
  * @return true: the frame is good so far
@@ -189,7 +200,7 @@ txq_end(struct m82576 *m, struct m82576_txq *t)
 {
 	t->started = false;
 	if (t->skip)
-		m82576_count(&m->txc.bad, 1);
+		tx_discard(m);
 	return !t->skip;
 }
 
@@ -304,7 +315,7 @@ txq_frame(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 			/* 4. Apply offloads. */
 			if (txq_finish(m, t, frame))
 				return true;
-			m82576_count(&m->txc.bad, 1);
+			tx_discard(m);
 		} else if (M82576_TXD_DTYP(cmd) == IGB_TXD_DTYP_CTXT) {
 			txq_context(m, t, r, d);
 		} else {

@@ -127,6 +127,7 @@ class Device(Scenario):
         bad = int(DIRECT and not DMA_DEBUG)
         self.assertEqual(self.facts['received'], str(32 - bad))
         self.assertEqual(self.facts['bad_came_back'], str(1 - bad))
+        self.assertEqual((self.facts['opackets'], self.facts['oerrors']), ('32', str(bad)))
         self.assertEqual(self.nic_stats(nic)['p']['server']['dma_faults'], bad)
         self.assertEqual(self.text.count('was refused an access to memory (master abort)'), bad)
 

@@ -236,12 +236,20 @@ statistics_registers_are_added_up(void **state)
 	assert_int_equal(xstat("rx_q0_no_descriptor_packets"), 4);
 	*reg(IGB_RQDPC(15)) = 5;
 	assert_int_equal(xstat("rx_q15_no_descriptor_packets"), 10);
+	/* Packets that the controller dropped are errors of transmission. */
+	*reg(IGB_HTDPMC) = 6;
+	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+	assert_int_equal(s.oerrors, 6);
+	assert_int_equal(s.ierrors, errors + UINT32_MAX);
+	*reg(IGB_HTDPMC) = 1;
+	assert_int_equal(xstat("tx_discarded_packets"), 7);
 	/* A reset clears the sums and the registers. */
 	*reg(IGB_MPC) = 3;
 	*reg(IGB_RQDPC(15)) = 5;
-	*reg(IGB_ROC) = *reg(IGB_GPTC) = 5;
+	*reg(IGB_ROC) = *reg(IGB_GPTC) = *reg(IGB_HTDPMC) = 5;
 	assert_int_equal(rte_eth_xstats_reset(PORT), 0);
 	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+	assert_int_equal(s.oerrors, 0);
 	assert_int_equal(s.imissed, 0);
 	assert_int_equal(s.ierrors, 0);
 	for (i = 0; i < RTE_DIM(t); i++)

@@ -574,6 +574,7 @@ tx_buffer_without_entry_loses_its_frame_and_is_reported_done(void **state)
 	assert_int_equal(rig_take(g, &fr), 0);
 	assert_int_equal(faults(g) - before, 2);
 	assert_int_equal(tx_bad(g), 2);
+	assert_int_equal(rig_rd(g, IGB_HTDPMC), 2);
 	assert_int_equal(count_lines_with("cannot read 0x4000403000 (no entry in the page table): "
 					  "transmit queue 0, descriptor 3, a buffer of 64 bytes"),
 			1);

@@ -26,6 +26,14 @@ tx_bad(struct rig *g)
 	return st.tx_bad;
 }
 
+/* Check how many frames the device dropped since the last check. */
+static void
+assert_discarded(struct rig *g, uint32_t n)
+{
+	assert_int_equal(rig_rd(g, IGB_HTDPMC), n);
+	assert_int_equal(rig_rd(g, IGB_HTDPMC), 0);
+}
+
 static void
 tx_sends_posted_frames_and_reports_those_with_rs(void **state)
 {
@@ -223,6 +231,7 @@ tx_legacy_checksum_is_inserted_and_offset_outside_is_refused(void **state)
 	rig_ring_bell(g);
 	assert_int_equal(rig_take(g, &fr), 0);
 	assert_int_equal(tx_bad(g), 1);
+	assert_discarded(g, 1);
 }
 
 static void
@@ -351,6 +360,7 @@ frame_that_cannot_be_segmented_is_dropped_unread(void **state)
 	rig_ring_bell(g);
 	assert_int_equal(rig_take(g, &fr), 0);
 	assert_int_equal(tx_bad(g), 2);
+	assert_discarded(g, 2);
 	assert_int_equal(dma_faults(g), 0);
 	assert_true(rig_txd(g, 0, 2)->wb.status & IGB_TXD_STAT_DD);
 }
@@ -386,6 +396,7 @@ bytes_gathered_between_flushes_are_bounded(void **state)
 	while (rig_rd(g, IGB_TDH(0)) != RIG_DESCS - 1)
 		assert_int_equal(rig_take(g, &fr), 0);
 	assert_int_equal(tx_bad(g), RIG_DESCS - 2);
+	assert_discarded(g, RIG_DESCS - 2);
 }
 
 /* Replace the clock of the model's limits: each read by this thread advances it by clock_step. */

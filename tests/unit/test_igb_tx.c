@@ -288,7 +288,11 @@ tx_chain_that_cannot_be_mapped_is_undone(void **state)
 	m = chain_of(3);
 	last = m->next->next;
 	no_iova(pool, NULL, last, 0);
+	log_begin();
 	assert_int_equal(rte_eth_tx_burst(PORT, 0, &m, 1), 1);
+	assert_int_equal(log_end("tx queue 0: a packet is dropped, because a buffer cannot be "
+				 "mapped"),
+			1);
 	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
 	assert_int_equal(s.oerrors, 1);
 	assert_int_equal(rte_mempool_avail_count(pool), avail);
@@ -312,6 +316,39 @@ tx_chain_that_cannot_be_mapped_is_undone(void **state)
 	tx_all_done();
 	assert_int_equal(rte_eth_dev_stop(PORT), 0);
 	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+}
+
+/* One line for each start of the queue, however many packets are dropped. */
+static void
+tx_unmappable_packets_are_logged_once_for_each_start(void **state)
+{
+	struct rte_eth_stats s;
+	unsigned int turn, i;
+	struct rte_mbuf *m;
+
+	if (strcmp(iommu.mode, "bounce") == 0)
+		return; /* bounce mode can map any memory */
+	start(0);
+	rte_mempool_obj_iter(pool, no_iova, NULL);
+	for (turn = 1; turn <= 2; turn++) {
+		log_begin();
+		for (i = 0; i < 100; i++)
+			assert_int_equal(transmit(1, 1), 1);
+		assert_int_equal(log_end("cannot be mapped"), 1);
+		assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+		assert_int_equal(s.oerrors, 100 * turn);
+		assert_int_equal(rte_eth_dev_tx_queue_stop(PORT, 0), 0);
+		assert_int_equal(rte_eth_dev_tx_queue_start(PORT, 0), 0);
+	}
+	/* A malformed chain is no question of mappings. */
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	m = chain_of(3);
+	m->nb_segs = 2;
+	log_begin();
+	assert_int_equal(rte_eth_tx_burst(PORT, 0, &m, 1), 1);
+	assert_int_equal(log_end("cannot be mapped"), 0);
+	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+	assert_int_equal(s.oerrors, 201);
 }
 
 /* Descriptors are never done: the ring fills, and the driver takes no more packets. */
@@ -430,6 +467,7 @@ main(int argc, char **argv)
 		PORT_TEST(tx_chain_that_cannot_be_mapped_is_undone),
 		PORT_TEST(counters_never_go_back),
 		PORT_TEST(tx_random_done_bits_lose_no_mbuf),
+		PORT_TEST(tx_unmappable_packets_are_logged_once_for_each_start),
 		PORT_TEST(tx_full_ring_takes_no_more),
 		PORT_TEST(tx_chain_has_a_limit_of_segments),
 		PORT_TEST(tx_stop_frees_what_is_in_flight),

@@ -500,6 +500,7 @@ igb_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 	q->tail = q->clean = q->group = q->since_rs = q->ctx_next = 0;
 	q->plain = true;
 	q->nb_free = q->nb_desc - 1;
+	q->map_refused = false;
 	q->promise.pool = NULL;
 
 	ret = igb_ring_start(hw, &ring);

@@ -162,6 +162,7 @@ struct igb_tx_queue {
 	int socket_id;
 	unsigned int lcore; /**< core that last reclaimed buffers */
 	bool stuck;
+	bool map_refused;                  /**< a refused mapping has been logged */
 	struct gantry_dma_promise promise; /**< debug layer: what the application promised */
 };
 

@@ -10,7 +10,8 @@
  * the port is open. Only rte_eth_stats_reset() clears these counters: no stop, reset or new set-up
  * of a queue does.
  *
- * Only the controller knows what the application never saw (missed, damaged, filtered). Its
+ * Only the controller knows what the application never saw (missed, damaged, filtered, or dropped
+ * after the driver handed it over). Its
  * registers (datasheet 8.19) mostly have 32 bits, and clear when they are read. The driver adds
  * every read to a sum, under a lock, because two concurrent readers would otherwise each lose a
  * part. A secondary process has the primary process read them (igb_mp.c); the sums are in shared
@@ -37,6 +38,7 @@ static const struct {
 	{ "rx_symbol_errors", IGB_SYMERRS, false },
 	{ "rx_phy_errors", IGB_RXERRC, false },
 	{ "rx_missed_packets", IGB_MPC, false },
+	{ "tx_discarded_packets", IGB_HTDPMC, false },
 	{ "rx_length_errors", IGB_RLEC, false },
 	{ "rx_xon_packets", IGB_XONRXC, false },
 	{ "tx_xon_packets", IGB_XONTXC, false },
@@ -135,7 +137,7 @@ igb_stats_collect(struct rte_eth_dev *dev, bool basic)
 	for (i = 0; i < NB_REGS; i++) {
 		const uint16_t reg = igb_stats_regs[i].reg;
 
-		if (!basic || reg == IGB_MPC || igb_is_error_reg(reg))
+		if (!basic || reg == IGB_MPC || reg == IGB_HTDPMC || igb_is_error_reg(reg))
 			igb_stats_read(ad, i);
 	}
 	for (q = 0; q < dev->data->nb_rx_queues && q < IGB_MAX_QUEUES; q++)
@@ -207,6 +209,8 @@ igb_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats GANTRY_QSTATS
 			stats->ierrors += ad->hw_stats[i];
 		if (igb_stats_regs[i].reg == IGB_MPC)
 			stats->imissed += ad->hw_stats[i];
+		if (igb_stats_regs[i].reg == IGB_HTDPMC)
+			stats->oerrors += ad->hw_stats[i];
 	}
 	for (q = 0; q < IGB_MAX_QUEUES; q++)
 		stats->imissed += ad->rqdpc[q];

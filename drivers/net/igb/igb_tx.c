@@ -344,6 +344,19 @@ igb_tx_is_bad(const struct igb_tx_queue *q, const struct rte_mbuf *m)
 			igb_tx_cksum_is_bad(m);
 }
 
+/* Log the first packet since the queue started that no mapping allows to be sent. */
+static __rte_noinline void
+igb_tx_unmappable(struct igb_tx_queue *q)
+{
+	if (q->map_refused)
+		return;
+	q->map_refused = true;
+	IGB_DRV_LOG(ERR, &q->adapter->hw,
+			"tx queue %u: a packet is dropped, because a buffer cannot be mapped for "
+			"the device: %s; oerrors counts such packets",
+			q->queue_id, gantry_dma_last_error());
+}
+
 /*
  * Map the segments of a packet, for the entries from `at` on. After a failure, unmap the
  * segments that are mapped already, as the DMA API requires. Return 0; -EINVAL if the chain is
@@ -567,6 +580,8 @@ igb_tx_packet(struct igb_tx_queue *q, struct rte_mbuf *m, uint64_t *bytes)
 			igb_tx_clean(q, FREE_BATCH, UINT32_MAX);
 			return -1;
 		}
+		if (ret == -EFAULT)
+			igb_tx_unmappable(q);
 		goto drop;
 	}
 

@@ -18,7 +18,8 @@ static const struct {
 	const char *name;
 	uint32_t off;
 } counters[] = {
-	{"CRCERRS", IGB_CRCERRS}, {"RXERRC", IGB_RXERRC}, {"MPC", IGB_MPC}, {"RLEC", IGB_RLEC},
+	{"CRCERRS", IGB_CRCERRS}, {"RXERRC", IGB_RXERRC}, {"MPC", IGB_MPC}, {"HTDPMC", IGB_HTDPMC},
+	{"RLEC", IGB_RLEC},
 	{"PRC64", IGB_PRC64}, {"PRC127", IGB_PRC127}, {"PRC255", IGB_PRC255},
 	{"PRC511", IGB_PRC511}, {"PRC1023", IGB_PRC1023}, {"PRC1522", IGB_PRC1522},
 	{"GPRC", IGB_GPRC}, {"BPRC", IGB_BPRC}, {"MPRC", IGB_MPRC}, {"GPTC", IGB_GPTC},
