@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 from lib import TOP
 
@@ -228,7 +229,7 @@ class Matrix(unittest.TestCase):
         shutil.copy(os.path.join(TOP, 'tools/lib/matrix.sh'), script)
         for series, fetcher, status, expected in (
                 ('26.07', 'dpdk_git.py', 1, 1), ('26.07', 'dpdk_git.py', 77, 77),
-                ('25.11', 'debian.py', 1, 77)):
+                ('25.11', 'debian.py', 1, 1), ('25.11', 'debian.py', 77, 77)):
             with self.subTest(fetcher=fetcher, status=status):
                 self.file('tools/lib/' + fetcher, 'import sys\nsys.exit(%d)\n' % status)
                 self.assertEqual(self.status(script, series), expected)
@@ -265,9 +266,29 @@ class FirstThatCanBeHad(unittest.TestCase):
 
     def test_error_names_tried_candidates(self):
         def take(version):
-            raise debian.Error('404 ' + version)
-        with self.assertRaisesRegex(debian.Error, 'dpdk: unavailable; 404 2; 404 1'):
+            raise debian.Missing('404 ' + version)
+        with self.assertRaisesRegex(debian.Missing, 'dpdk: unavailable; 404 2; 404 1'):
             debian.first_that_can_be_had(['2', '1'], take, 'dpdk')
+
+    def test_nothing_to_try_is_missing(self):
+        with self.assertRaisesRegex(debian.Missing, 'dpdk: unavailable$'):
+            debian.first_that_can_be_had([], None, 'dpdk')
+
+    def test_candidate_that_cannot_be_used_is_no_missing_one(self):
+        def take(version):
+            raise (debian.Error if version == '1' else debian.Missing)('no ' + version)
+        with self.assertRaisesRegex(debian.Error, 'dpdk: unusable; no 1; no 2') as caught:
+            debian.first_that_can_be_had(['2', '1'], take, 'dpdk')
+        self.assertNotIsInstance(caught.exception, debian.Missing)
+
+    def test_status_distinguishes_missing_from_unusable(self):
+        for error, status in (debian.Missing, 77), (debian.Error, 1), (OSError, 1):
+            def kernel(out, error=error):
+                raise error('reason')
+            with mock.patch.dict(debian.COMMANDS, kernel=(kernel, 0, 1, 1)), \
+                    mock.patch.object(sys, 'argv', ['debian.py', 'kernel', 'x']), \
+                    mock.patch.object(sys, 'stderr'):
+                self.assertEqual(debian.main(), status)
 
     def test_versions_are_in_debian_order(self):
         self.assertEqual(sorted(['22.11.11-1', '22.11.7-1~deb12u1', '22.11.7-1', '22.11.4-1'],

@@ -25,6 +25,9 @@ because it installs packages.
 
 A mirror may lack the source packages of a newer suite. If GANTRY_DPDK_GIT=DIR names a clone of the
 DPDK repository, "release" takes the driver headers from there instead (dpdk_git.py).
+
+Exit status 77: the archive lacks what is needed, or does not answer. If it serves a package that
+cannot be used, the status is 1.
 """
 
 import functools
@@ -37,7 +40,7 @@ import sys
 import tempfile
 
 import dpdk_git
-from dpdk_git import SDK_HEADERS, Error, install_sdk
+from dpdk_git import SDK_HEADERS, Error, Missing, install_sdk
 
 # The suites that have a DPDK of a release, in order of preference.
 SUITES = {"22.11": ["bookworm"], "24.11": ["trixie"], "25.11": ["forky", "sid"]}
@@ -138,7 +141,7 @@ def machine_sources():
         stanzas += (parse_deb822 if name.endswith(".sources") else parse_one_line)(text)
     sources = debian_sources(stanzas, codename())
     if not sources:
-        raise Error("no Debian archive among the machine's apt sources (%s)" % ", ".join(files))
+        raise Missing("no Debian archive among the machine's apt sources (%s)" % ", ".join(files))
     return sources
 
 
@@ -147,7 +150,7 @@ def main_source():
     for stanza in machine_sources():
         if any(not re.search(r"-|/", suite) for suite in stanza["Suites"].split()):
             return stanza
-    raise Error("no source of Debian's main archive among the machine's apt sources")
+    raise Missing("no source of Debian's main archive among the machine's apt sources")
 
 
 class PrivateApt:
@@ -194,7 +197,7 @@ class PrivateApt:
         r = run(["apt-get", *self.options, "-q", "-y", *args], **kwargs)
         if r.returncode != 0:
             errors = [l for l in (r.stderr + r.stdout).splitlines() if l.startswith("E:")]
-            raise Error("apt-get %s: %s" % (args[0], errors[0] if errors else "failed"))
+            raise Missing("apt-get %s: %s" % (args[0], errors[0] if errors else "failed"))
 
     def source_versions(self):
         """Return the versions of the source package dpdk, newest last."""
@@ -247,16 +250,21 @@ def take_sdk(apt, version, out):
 def first_that_can_be_had(candidates, take, what):
     """Call take(candidate) until one call succeeds, and return that candidate.
 
-    An archive may list a version that it no longer serves, or does not serve yet.
+    An archive may list a version that it no longer serves, or does not serve yet. If it served one
+    that cannot be used, that is the error.
     """
-    complaints = []
+    errors = []
     for candidate in candidates:
         try:
             take(candidate)
             return candidate
         except Error as e:
-            complaints.append(str(e))
-    raise Error("%s: unavailable%s" % (what, "".join("; " + c for c in complaints[:3])))
+            errors.append(e)
+    kind, how = Missing, "unavailable"
+    if not all(isinstance(e, Missing) for e in errors):
+        kind, how = Error, "unusable"
+        errors.sort(key=lambda e: isinstance(e, Missing))
+    raise kind("%s: %s%s" % (what, how, "".join("; %s" % e for e in errors[:3])))
 
 
 def sdk(version, out):
@@ -293,7 +301,7 @@ def release(series, out):
     if repository:
         try:
             dpdk_git.headers(repository, series, out + "/headers")
-        except dpdk_git.Error as e:
+        except Missing as e:
             print("debian.py: %s; trying Debian's source packages" % e)
             repository = None
 
@@ -310,7 +318,7 @@ def release(series, out):
         with open(out + "/root/VERSIONS", encoding="utf-8") as f:
             version = re.search(r"(?m)^libdpdk-dev (\S+)", f.read())[1]
         if not version.startswith(series + "."):
-            raise Error("%s now has dpdk %s" % (suite, version))
+            raise Missing("%s now has dpdk %s" % (suite, version))
 
     first_that_can_be_had(SUITES[series], take, "DPDK %s of %s" % (series, main_source()["Uris"]))
     # Rename this folder last, because its existence indicates that the rest is complete.
@@ -422,7 +430,7 @@ def unpack_closure(suites, out, *packages):
                         "-o", "Debug::NoLocking=1",
                         *packages)
             except Error as e:
-                raise Error("%s: %s%s" % (suite, e, why(log))) from None
+                raise type(e)("%s: %s%s" % (suite, e, why(log))) from None
             shutil.rmtree(partial, ignore_errors=True)
             # Packages of newer suites use only /usr/lib; these links also lead the files of older
             # ones there.
@@ -503,7 +511,7 @@ def backport(*packages):
         log = apt.update()
         for package in packages:
             if suite not in apt.cache("policy", package):
-                raise Error("%s has no %s%s" % (suite, package, why(log)))
+                raise Missing("%s has no %s%s" % (suite, package, why(log)))
         apt.get("install", "--no-install-recommends", "--no-remove", "-t", suite,
                 "-o", "DPkg::Lock::Timeout=300", *packages,
                 env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
@@ -536,7 +544,7 @@ def main():
         command(*args)
     except (Error, OSError) as e:
         print("debian.py: %s" % e, file=sys.stderr)
-        return 1
+        return 77 if isinstance(e, Missing) else 1
     return 0
 
 

@@ -55,7 +55,7 @@ class Error(Exception):
 
 
 class Missing(Error):
-    """There is no clone, or it does not have the release."""
+    """There is no clone or archive, or it does not have the release or package."""
 
 
 def git(repository, *args):
