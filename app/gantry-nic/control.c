@@ -333,6 +333,7 @@ control_close(struct control *control)
 		return;
 	for (i = 0; i < CONTROL_CLIENTS; i++)
 		drop(&control->clients[i]);
-	vfu_listener_close(&control->listener);
+	/* Only the operator can connect, so that no foreign descriptor waits in its backlog. */
+	vfu_listener_close(&control->listener, NULL);
 	free(control);
 }

@@ -14,8 +14,8 @@
  *    kernel answers that question from its own memory, and no call on such a file blocks.
  *  - Close memory and eventfds at once. Leave anything else to a thread that only closes, one for
  *    each side of a connection, and one for the clients that a server refuses (struct vfu_closer).
- *    It also closes the socket of the connection, because the messages that were not read take
- *    their descriptors along.
+ *    It also closes the socket of the connection and the one that listens, because the messages
+ *    that were not read take their descriptors along.
  *  - Limit the number of pending descriptors. A peer with more than VFU_MAX_CLOSING of them is
  *    served no further until they are closed. A server also limits how many descriptors a client
  *    has open altogether: in messages that wait, in use, and waiting to be closed.

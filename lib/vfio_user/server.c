@@ -190,6 +190,7 @@ control_thread(void *arg)
 		detach(s);
 	}
 	vfu_refuse_fini(s);
+	vfu_listener_close(&s->listener, s->refused);
 	vfu_rcu_unregister();
 	vfu_irq_end(s);
 	return NULL;
@@ -248,8 +249,8 @@ static void
 server_free(struct vfu_server *s)
 {
 	vfu_sigbus_remove(s);
-	if (s->listener.fd >= 0)
-		vfu_listener_close(&s->listener);
+	if (s->listener.fd >= 0) /* the control thread was not started */
+		vfu_listener_close(&s->listener, s->refused);
 	if (s->wake_fd >= 0)
 		close(s->wake_fd);
 	vfu_async_fini(s);

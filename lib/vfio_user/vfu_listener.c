@@ -156,13 +156,14 @@ vfu_listener_open(struct vfu_listener *l, const char *path, char *err)
 }
 
 void
-vfu_listener_close(struct vfu_listener *l)
+vfu_listener_close(struct vfu_listener *l, struct vfu_closer *closer)
 {
 	struct stat st;
 
 	/* Another process may have replaced the file since. */
 	if (lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
 		unlink(l->path);
-	close(l->fd);
+	vfu_closer_took(closer);
+	vfu_closer_close(closer, l->fd);
 	l->fd = -1;
 }

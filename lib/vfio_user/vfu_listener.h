@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+#include "foreign_fd.h"
+
 /** A listening socket. One thread. */
 struct vfu_listener {
 	int fd;         /**< non-blocking; -1: not open */
@@ -29,7 +31,12 @@ struct vfu_listener {
  */
 int vfu_listener_open(struct vfu_listener *listener, const char *path, char *err);
 
-/** Remove the socket file, unless another process has replaced it, and close the socket. */
-void vfu_listener_close(struct vfu_listener *listener);
+/**
+ * Remove the socket file, unless another process has replaced it, and close the socket. Connections
+ * that nobody has accepted end with the socket, and with them the descriptors in messages that
+ * nobody has read.
+ * @param closer  closes the socket, because any of these descriptors may block; NULL: closed here
+ */
+void vfu_listener_close(struct vfu_listener *listener, struct vfu_closer *closer);
 
 #endif /* VFU_LISTENER_H */

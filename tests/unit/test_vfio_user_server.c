@@ -573,31 +573,41 @@ lingering(int listener, int *peer)
 	return fd;
 }
 
-/*
- * Such a descriptor delays neither the client's next command, nor the end of the connection,
- * nor that of the server.
- */
-static void
-descriptor_whose_close_waits_stops_nothing(void **state)
+static const struct info_request {
+	struct vfio_user_header h;
+	struct vfio_user_device_info info;
+} info_request = {
+	{ .cmd = VFIO_USER_DEVICE_GET_INFO, .msg_size = sizeof(info_request) },
+	{ .argsz = sizeof(info_request.info) },
+};
+
+static int
+tcp_listener(void)
 {
-	static const struct {
-		struct vfio_user_header h;
-		struct vfio_user_device_info info;
-	} q = { { .cmd = VFIO_USER_DEVICE_GET_INFO, .msg_size = sizeof(q) },
-		{ .argsz = sizeof(q.info) } };
-	const uint8_t *last = (const uint8_t *)(&q + 1) - 1;
-	int listener = socket(AF_INET, SOCK_STREAM, 0), peers[VFU_MAX_CLOSING + 1], before, s, t;
 	struct sockaddr_in sa = {
 		.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
-	struct vfio_user_header r;
-	struct pollfd pfd = { .events = POLLIN };
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
 
 	assert_int_equal(bind(listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	assert_int_equal(listen(listener, 8), 0);
-	before = count_fds();
-	s = raw_attach(&dev);
+	return listener;
+}
+
+/*
+ * Connect, and pass so many descriptors whose close() waits that the server ends the connection,
+ * and accepts no client until they are closed.
+ *
+ * @param peers  VFU_MAX_CLOSING + 1 peers of the descriptors; the caller closes them
+ */
+static void
+leave_lingering(int listener, int *peers)
+{
+	const uint8_t *last = (const uint8_t *)(&info_request + 1) - 1;
+	struct vfio_user_header r;
+	int s = raw_attach(&dev);
+
 	for (unsigned int i = 0; i <= VFU_MAX_CLOSING; i++) {
 		int fd = lingering(listener, &peers[i]);
 
@@ -605,7 +615,7 @@ descriptor_whose_close_waits_stops_nothing(void **state)
 		 * The server must have the last reference, so the rest follows after the test
 		 * has closed its own.
 		 */
-		raw_send(s, &q, sizeof(q) - 1, &fd, 1);
+		raw_send(s, &info_request, sizeof(info_request) - 1, &fd, 1);
 		close(fd);
 		raw_send(s, last, 1, NULL, 0);
 		if (i == VFU_MAX_CLOSING)
@@ -616,13 +626,33 @@ descriptor_whose_close_waits_stops_nothing(void **state)
 	wait_until(is_forgotten(&dev));
 	assert_non_null(strstr(dev.why, "do not close"));
 	close(s);
+}
+
+static void
+close_all(const int *fds, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		close(fds[i]);
+}
+
+/*
+ * Such a descriptor delays neither the client's next command, nor the end of the connection,
+ * nor that of the server.
+ */
+static void
+descriptor_whose_close_waits_stops_nothing(void **state)
+{
+	int listener = tcp_listener(), peers[VFU_MAX_CLOSING + 1], before = count_fds(), s, t;
+	struct vfio_user_header r;
+	struct pollfd pfd = { .events = POLLIN };
+
+	leave_lingering(listener, peers);
 
 	/* The port is served again when they are closed. */
 	t = pfd.fd = raw_connect(dev.path);
-	raw_send(t, &q, sizeof(q), NULL, 0);
+	raw_send(t, &info_request, sizeof(info_request), NULL, 0);
 	assert_int_equal(poll(&pfd, 1, 100), 0);
-	for (unsigned int i = 0; i <= VFU_MAX_CLOSING; i++)
-		close(peers[i]);
+	close_all(peers, VFU_MAX_CLOSING + 1);
 	assert_true(raw_recv(t, &r, sizeof(r), NULL));
 	close(t);
 	wait_until(count_fds() <= before);
@@ -630,11 +660,30 @@ descriptor_whose_close_waits_stops_nothing(void **state)
 	/* A descriptor that does not close does not prevent the server from ending. */
 	s = raw_attach(&dev);
 	t = lingering(listener, &peers[0]);
-	raw_send(s, &q, sizeof(q.h), &t, 1);
+	raw_send(s, &info_request, sizeof(info_request.h), &t, 1);
 	close(t);
 	close(s);
 	device_stop(&dev);
 	close(peers[0]);
+	device_start(&dev);
+	close(listener);
+}
+
+/* Nor does one in a message of a client that the server never accepted. */
+static void
+descriptor_in_the_backlog_does_not_delay_the_end(void **state)
+{
+	int listener = tcp_listener(), peers[VFU_MAX_CLOSING + 1], peer, t, fd;
+
+	leave_lingering(listener, peers);
+	t = raw_connect(dev.path);
+	fd = lingering(listener, &peer);
+	raw_send(t, &info_request, sizeof(info_request), &fd, 1);
+	close(fd);
+	close(t);
+	device_stop(&dev);
+	close_all(peers, VFU_MAX_CLOSING + 1);
+	close(peer);
 	device_start(&dev);
 	close(listener);
 }
@@ -658,6 +707,7 @@ main(void)
 		T(command_without_reply_gets_none_and_keeps_order),
 		T(unexpected_descriptors_are_refused_and_closed),
 		T(descriptor_whose_close_waits_stops_nothing),
+		T(descriptor_in_the_backlog_does_not_delay_the_end),
 	};
 
 	return cmocka_run_group_tests_name("vfio_user_server", tests, NULL, NULL);
