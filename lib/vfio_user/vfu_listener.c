@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "deadline.h"
+#include "foreign_fd.h"
 #include "vfu_listener.h"
 #include "unix_socket.h"
 #include "vfio_user.h"

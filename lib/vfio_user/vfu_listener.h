@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#include "foreign_fd.h"
+struct vfu_closer;
 
 /** A listening socket. One thread. */
 struct vfu_listener {
