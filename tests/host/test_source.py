@@ -127,6 +127,45 @@ class Planted(unittest.TestCase):
             found = self.found('names', 'lib/a.c', code + '/* %s */\n' % comment)
             self.assertEqual(found, [(6, message)] if message else [])
 
+    def test_file_without_row_and_row_without_file_are_found(self):
+        """tools/lint readmes compares the files of a folder with the table of its README.md."""
+        top = '| folder | content |\n|---|---|\n| `a/b` | |\n'
+        table = ('# a/b\n\n| file | subject |\n|---|---|\n| **`lib`** | |\n| `b.[ch]`, `.md` | |\n'
+                 '| [d](d.py) | |\n\n`in`:\n\n| file | |\n|---|---|\n| `e.c` | |\n'
+                 '| `NAME.x`, `own/` | |\n\n| word | |\n|---|---|\n| `gone` | |\n')
+        files = ['README.md', 'meson.build', '.ci/run', 'a/meson.build', 'a/b/README.md', 'a/b/b.c',
+                 'a/b/b.h', 'a/b/b.md', 'a/b/d.py', 'a/b/in/e.c', 'a/b/in/f.x',
+                 'a/b/own/README.md', 'a/b/own/in/g.c']
+        own = '| file |\n|---|\n| `in` |\n'
+        for change, more, found in (
+                (('', ''), [], []),
+                (('', ''), ['a/b/in/h.c'], [('a/b/README.md', 1, 'a/b/in/h.c has no row')]),
+                (('', ''), ['a/i/j.c'], [('README.md', 1, 'a/i/j.c has no row')]),
+                (('e.c', 'b.c'), [], [('a/b/README.md', 1, 'a/b/in/e.c has no row')]),
+                (('d.py', 'e.py'), [], [('a/b/README.md', 7, 'there is no a/b/e.py'),
+                                        ('a/b/README.md', 1, 'a/b/d.py has no row')]),
+                (('`in`:', 'In:'), [], [('a/b/README.md', 13, 'there is no a/b/e.c'),
+                                        ('a/b/README.md', 1, 'a/b/in/e.c has no row')]),
+                ((', `own/`', ''), [], [('a/b/README.md', 1, 'a/b/own has no row')])):
+            with self.subTest(change=change, more=more):
+                self.assertEqual(self.readmes({'README.md': top, 'a/b/README.md': table.replace(
+                    *change), 'a/b/own/README.md': own}, files + more), found)
+
+    def readmes(self, texts, files):
+        """Return the violations in a tree with these README.md."""
+        sys.path.append(os.path.join(TOP, 'tools', 'lib', 'lint'))
+        module = importlib.import_module('readmes')
+        self.addCleanup(os.chdir, os.getcwd())
+        with tempfile.TemporaryDirectory() as tree:
+            os.chdir(tree)
+            for name, text in texts.items():
+                os.makedirs(os.path.dirname(os.path.abspath(name)), exist_ok=True)
+                with open(name, 'w', encoding='utf-8') as f:
+                    f.write(text)
+            found = list(module.check(files))
+            os.chdir(TOP)
+        return found
+
     def test_long_file_is_found(self):
         """tools/lint sizes limits the lines of a C file, also of a test."""
         for name, most in (('lib/a.c', 800), ('tests/unit/a.c', 999)):

@@ -4,7 +4,8 @@
 
 The exit status is 1 if there is a violation, 2 for wrong arguments. Each check is a module beside
 this file with a function check(files), which yields (file, line, message). If it also has a
-function fix(files), --fix calls that before the check.
+function fix(files), --fix calls that before the check. The checks do not read themselves, except one
+that has EVERY_FILE.
 """
 
 import importlib
@@ -12,7 +13,7 @@ import os
 import subprocess
 import sys
 
-CHECKS = ['prose', 'names', 'layers', 'sizes', 'format']
+CHECKS = ['prose', 'names', 'readmes', 'layers', 'sizes', 'format']
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 
@@ -26,14 +27,15 @@ def main(argv):
     os.chdir(TOP)
     files = subprocess.run(['git', 'ls-files', '-z'], stdout=subprocess.PIPE, check=True,
                            text=True).stdout
-    files = [f for f in files.split('\0')
-             if f and os.path.exists(f) and not f.startswith('tools/lib/lint/')]
+    every = [f for f in files.split('\0') if f and os.path.exists(f)]
+    files = [f for f in every if not f.startswith('tools/lib/lint/')]
     count = 0
     for name in argv or CHECKS:
         module = importlib.import_module(name)
         if fix and hasattr(module, 'fix'):
             module.fix(files)
-        for file, line, message in module.check(files):
+        for file, line, message in module.check(
+                every if hasattr(module, 'EVERY_FILE') else files):
             print('%s:%d: %s: %s' % (file, line, name, message))
             count += 1
     print('%d violations' % count)
