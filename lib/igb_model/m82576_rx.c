@@ -522,10 +522,10 @@ m82576_receive(struct m82576 *m, const struct m82576_frame *frames, unsigned int
 	};
 	unsigned int i = 0;
 
-	b.run_max = m82576_rx_run_max(m, &b);
+	b.run_longest = m82576_rx_run_longest(m, &b);
 	vfu_tlb_begin(&m->rx_tlb, m->server);
 	for (;; i++) {
-		if (b.run_max != 0)
+		if (b.run_longest != 0)
 			i += runs(m, &b, &frames[i], n - i);
 		if (i == n || !receive(m, &b, &frames[i], wait))
 			break;

@@ -19,8 +19,8 @@
 struct m82576_rx_burst {
 	uint32_t rctl, rxcsum;
 	bool rss, strip;
-	uint32_t run_max; /* bytes of the longest frame of a run; 0: there are no runs */
-	uint16_t vet;     /* EtherType of a VLAN tag */
+	uint32_t run_longest; /* bytes of the longest frame of a run; 0: there are no runs */
+	uint16_t vet;         /* EtherType of a VLAN tag */
 	struct m82576_sum arrived, good, delivered;
 };
 
@@ -68,7 +68,7 @@ void m82576_rxq_dead(struct m82576 *m, struct m82576_rxq *x, const struct m82576
 
 /* m82576_rx_run.c */
 /* Return the length of the longest frame of a run, in bytes; 0: these registers allow no runs. */
-uint32_t m82576_rx_run_max(const struct m82576 *m, const struct m82576_rx_burst *b);
+uint32_t m82576_rx_run_longest(const struct m82576 *m, const struct m82576_rx_burst *b);
 /* Receive plain frames: a run of those that come next. Return their number, which may be 0. */
 unsigned int m82576_rx_run(struct m82576 *m, struct m82576_rx_burst *b,
 		const struct m82576_frame *frames, unsigned int n);

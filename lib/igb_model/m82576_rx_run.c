@@ -64,7 +64,7 @@ plain_type(const uint8_t *p, uint32_t len, uint16_t vet)
 }
 
 uint32_t
-m82576_rx_run_max(const struct m82576 *m, const struct m82576_rx_burst *b)
+m82576_rx_run_longest(const struct m82576 *m, const struct m82576_rx_burst *b)
 {
 	uint32_t max = M82576_MAX_STD_FRAME;
 
@@ -189,7 +189,7 @@ static unsigned int
 plan(struct m82576 *m, struct m82576_rxq *x, const struct m82576_rx_burst *b,
 		const struct m82576_frame *frames, unsigned int n, struct run *run)
 {
-	const uint32_t max = b->run_max < x->bufsize ? b->run_max : x->bufsize;
+	const uint32_t max = b->run_longest < x->bufsize ? b->run_longest : x->bufsize;
 	const union igb_rx_desc *d = &x->desc[x->used];
 	union igb_rx_desc *wb = &x->wb[x->wb_count];
 	struct decided last = { .len = 0 };

@@ -252,7 +252,7 @@ begin_runs(struct rig *g)
 	memset(nr, 0, sizeof(nr));
 	nr[0] = 1;
 	receive(g, &t, true);
-	b.run_max = m82576_rx_run_max(g->m, &b);
+	b.run_longest = m82576_rx_run_longest(g->m, &b);
 	vfu_tlb_begin(&g->m->rx_tlb, g->m->server);
 	return b;
 }
@@ -264,7 +264,7 @@ run_takes_all_plain_frames(void **state)
 	struct rig *g = *state;
 	struct m82576_rx_burst b = begin_runs(g);
 
-	assert_int_equal(b.run_max, 1514);
+	assert_int_equal(b.run_longest, 1514);
 	for (unsigned int i = 0; i < BURST; i++) {
 		frames[i] = (struct m82576_frame){ .data = data[i], .len = 60 };
 		rig_eth(data[i], rig_mac, 0x88B5);
@@ -345,7 +345,7 @@ longest(struct rig *g, bool rss, uint32_t rctl, uint32_t rxcsum, uint32_t rlpml)
 	const struct m82576_rx_burst b = { .rss = rss, .rctl = rctl, .rxcsum = rxcsum };
 
 	rig_wr(g, IGB_RLPML, rlpml);
-	return m82576_rx_run_max(g->m, &b);
+	return m82576_rx_run_longest(g->m, &b);
 }
 
 /* The registers limit the length of a frame of a run, and forbid runs. */
