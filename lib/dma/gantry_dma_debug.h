@@ -26,37 +26,40 @@ extern "C" {
 #endif
 
 /* clang-format off */
-/** Every class of misuse: X(suffix of the constant, name). */
+/**
+ * Every class of misuse: X(suffix of the constant, name). "From the class to the function" in
+ * doc/dma_debug.md has all cases of each class.
+ */
 #define GANTRY_DMA_MISUSES(X) \
 	X(UNMAP_UNKNOWN, "unmap-unknown")           /* unmapped or freed, never mapped */ \
 	X(UNMAP_TWICE, "unmap-twice")               /* unmapped or freed, for the second time */ \
 	X(WRONG_SIZE, "wrong-size")                 /* unmapped or freed with another size */ \
-	X(WRONG_FUNCTION, "wrong-function")         /* unmapped by another kind's function */ \
-	X(WRONG_DIRECTION, "wrong-direction")       /* unmapped with another direction */ \
-	X(WRONG_CPU_ADDRESS, "wrong-cpu-address")   /* coherent block, other pointer */ \
-	X(WRONG_NENTS, "wrong-nents")               /* list or chain with other pieces */ \
+	X(WRONG_FUNCTION, "wrong-function")         /* by another kind's function, to another pool */ \
+	X(WRONG_DIRECTION, "wrong-direction")       /* unmapped with another, mapped with none */ \
+	X(WRONG_CPU_ADDRESS, "wrong-cpu-address")   /* coherent block, other pointer or bus address */ \
+	X(WRONG_NENTS, "wrong-nents")               /* list or chain, other pieces: unmap, sync */ \
 	X(UNMAP_ERROR, "unmap-error-address")       /* unmap of a mapping error */ \
 	X(UNCHECKED, "unchecked-mapping")           /* the mapping error was not tested */ \
-	X(LEAKED, "leaked-mapping")                 /* left when the device is destroyed */ \
+	X(LEAKED, "leaked-mapping")                 /* left when the device, or its pool, ends */ \
 	X(SYNC_UNMAPPED, "sync-unmapped")           /* sync of unmapped memory */ \
 	X(SYNC_RANGE, "sync-out-of-range")          /* sync beyond the mapping's end */ \
 	X(SYNC_DIRECTION, "sync-wrong-direction")   /* sync with another direction */ \
 	X(SYNC_POINTLESS, "sync-pointless")         /* sync with nothing to hand over */ \
-	X(MAP_INVALID, "map-invalid")               /* nothing is there, or a BAR */ \
+	X(MAP_INVALID, "map-invalid")               /* no memory, a BAR, or a wrong buf_iova */ \
 	X(MAP_STACK, "map-stack")                   /* memory of a thread's stack */ \
 	X(MAP_TEXT, "map-text")                     /* program text, or read-only data */ \
 	X(MAP_SCATTERED, "map-not-contiguous")      /* no bus address: scattered, not shared */ \
-	X(OVERLAP, "overlap")                       /* line mapped twice, device writes it */ \
+	X(OVERLAP, "overlap")                       /* line in two mappings, device writes one */ \
 	X(SEGMENT_SIZE, "segment-too-long")         /* longer than the device takes */ \
 	X(SEGMENT_BOUNDARY, "segment-boundary")     /* crosses the device's boundary */ \
-	X(FREED_MAPPED, "freed-while-mapped")       /* returned to EAL, still mapped */ \
-	X(MBUF_FREED, "mbuf-freed-in-flight")       /* freed while the device owns it */ \
+	X(FREED_MAPPED, "freed-while-mapped")       /* memory released, still mapped */ \
+	X(MBUF_FREED, "mbuf-freed-in-flight")       /* freed in flight, or sent or posted when free */ \
 	X(MBUF_DOUBLE_FREE, "mbuf-double-free")     /* freed twice */ \
 	X(MBUF_WRITTEN, "mbuf-written-after-send")  /* written while the device owned it */ \
 	X(MBUF_WRITTEN_FREE, "mbuf-written-after-free") /* written while it was free */ \
-	X(MBUF_IN_RING, "mbuf-sent-in-ring")        /* sent while it is still in a ring */ \
-	X(MBUF_RECEIVED_INTO, "mbuf-received-into") /* received into after it was taken */ \
-	X(MBUF_CHANGED, "mbuf-changed-in-flight")   /* its fields changed in flight */ \
+	X(MBUF_IN_RING, "mbuf-sent-in-ring")        /* sent while posted, or without a reference */ \
+	X(MBUF_RECEIVED_INTO, "mbuf-received-into") /* taken while another posting remains */ \
+	X(MBUF_CHANGED, "mbuf-changed-in-flight")   /* its fields changed before its return or reuse */ \
 	X(MBUF_FAST_FREE, "mbuf-fast-free-broken")  /* breaks MBUF_FAST_FREE */ \
 	X(MBUF_CHAIN, "mbuf-chain-not-enabled")     /* chain without MULTI_SEGS */ \
 	X(MBUF_NOT_OF_POOL, "mbuf-not-of-pool")     /* put into a pool it is not from */

@@ -174,6 +174,42 @@ class Planted(unittest.TestCase):
                              [(1, '%d lines: at most %d' % (most + 1, most))])
 
 
+class Documents(unittest.TestCase):
+    def test_each_misuse_has_a_row_with_its_functions(self):
+        """doc/dma_debug.md names each function that reports a class, and doc/dma.md each class."""
+        def read(name):
+            with open(os.path.join(TOP, name), encoding='utf-8') as f:
+                return f.read()
+
+        classes = dict(re.findall(r'\tX\((\w+), "([\w-]+)"\)',
+                                  read('lib/dma/gantry_dma_debug.h')))
+        self.assertGreater(len(classes), 30)
+        found, defined = {name: set() for name in classes.values()}, set()
+        for path in glob.glob(os.path.join(TOP, 'lib/dma_debug/dma_debug_*.c')):
+            for m in re.finditer(r'(?m)^(\w+)\([^;{]*\)\n\{\n(.*?)^\}', read(path), re.S):
+                defined.add((m[1], os.path.basename(path)))
+                # A comparison is not where a class comes from.
+                for constant in re.findall(r'(?<!== )\bGANTRY_DMA_MISUSE_(\w+)', m[2]):
+                    if constant in classes:
+                        found[classes[constant]].add((m[1], os.path.basename(path)))
+        rows = {}
+        table = read('doc/dma_debug.md').split('### From the class to the function')[1]
+        for row in re.findall(r'(?m)^\| (`.*) \| (.*) \| .* \|$', table.split('\n###')[0]):
+            named = set()
+            for functions, file in re.findall(r'([^(]*(?:\(\)[^(]*)+)\(`(\w+\.c)`\)', row[1]):
+                named |= {(f, file) for f in re.findall(r'`(\w+)\(\)`', functions)}
+            for name in re.findall(r'`([\w-]+)`', row[0]):
+                rows[name] = named
+        self.assertEqual(set(rows), set(found))
+        for name, functions in found.items():
+            with self.subTest(name):
+                self.assertNotEqual(functions, set())
+                self.assertEqual(functions - rows[name], set())
+                self.assertEqual(rows[name] - defined, set())
+        self.assertEqual([n for n in found if not re.search(
+            r'(?m)^\|[^|]*`%s`' % n, read('doc/dma.md'))], [])
+
+
 class Mutants(unittest.TestCase):
     def test_each_equivalent_one_exists(self):
         """An entry of tests/mutate/equivalent that matches nothing excuses nothing, or too much."""
