@@ -11,11 +11,10 @@
  * of a queue does.
  *
  * Only the controller knows what the application never saw (missed, damaged, filtered, or dropped
- * after the driver handed it over). Its
- * registers (datasheet 8.19) mostly have 32 bits, and clear when they are read. The driver adds
- * every read to a sum, under a lock, because two concurrent readers would otherwise each lose a
- * part. A secondary process has the primary process read them (igb_mp.c); the sums are in shared
- * memory.
+ * after the driver handed it over). Its registers (datasheet 8.19) mostly have 32 bits, and clear
+ * when they are read. The driver adds every read to a sum, under a lock, because two concurrent
+ * readers would otherwise each lose a part. A secondary process has the primary process read them
+ * (igb_mp.c); the sums are in shared memory.
  */
 
 #include <errno.h>
