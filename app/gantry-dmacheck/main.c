@@ -29,6 +29,22 @@
  *	main.c   verdicts <-- struct outcome (shared memory) <-- play process: EAL, device, bug
  *	                      log (memfd)                    <--
  *
+ * Data structures
+ *
+ *	struct family (one for each bugs_*.c) --> struct bug: class, culprit, play()
+ *	                                              | each setting, as bug and as twin
+ *	struct rig, in the play process <-------------+
+ *	  .dma, .nic --> miniature device (mini.c); or .pool and a port on a soft NIC (softnic.c)
+ *	  checks of data, faults --> struct outcome --> verdict
+ *
+ * Lifecycle of a play: fork, start EAL in the memory and mode of the setting, make the device, call
+ * play(), end the device (which finds what leaked), write the outcome, exit. The process ends also
+ * if it crashes or hangs, and the parent judges what it finds (run.c).
+ *
+ * Threads: plays run concurrently, and each is a process. In a play the miniature device has no
+ * thread: it works in nic_kick(), so that "the device still owns it" is no matter of timing. The
+ * soft NIC is another process, whose wire can be held for the same purpose.
+ *
  * Files
  *
  *	bugs_*.c    the corpus

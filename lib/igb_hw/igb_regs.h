@@ -16,6 +16,21 @@
  * in the heading of a group describe those of its registers that have no number. Offsets are into
  * BAR 0, and ascend within a group. All registers are 32 bits wide and little-endian.
  *
+ * Organisation: PCI identity and sizes; offsets of registers by subject; their bits, with the words
+ * of the NVM and the registers of the PHY; receive and transmit descriptors, each with a drawing.
+ *
+ * A descriptor has two forms in the same 16 bytes:
+ *
+ *     driver                                            device
+ *     writes the first form, stores the tail register ->  loads it, and uses the buffer
+ *     loads DD (acquire), then what it needs          <-  writes it back, DD last (release)
+ *
+ * In between, the device owns the descriptor and its buffer. The theory of head, tail and DD is in
+ * igb_ethdev.c for the driver, and in m82576.c for the device.
+ *
+ * Deliberately absent: functions, and structures for blocks of registers. The two sides access
+ * registers in ways that have nothing in common.
+ *
  * Access, as software sees it: RW read and write, RO read only, WO write only, RC a read clears,
  * W1C writing a 1 clears that bit.
  */

@@ -17,8 +17,41 @@
  * same bytes, except the time in its stamp. So a run can be repeated bit for bit, and a receiver
  * can compute the size of a frame that it did not see.
  *
- * The library knows neither devices nor wires. Only the functions that load and those that create a
- * sender or a receiver allocate memory.
+ * DATA STRUCTURES
+ *
+ *     struct traffic
+ *      +- ports[] -> struct traffic_port: its name in the file, and that of a port of gantry-nic
+ *      +- flows[] -> struct traffic_flow: headers of frame 0, patterns[], fixes[] (computed
+ *                      ^              ^   fields), size, payload, rate, duration
+ *                      |              |
+ *     struct traffic_schedule         +-- struct traffic_sender, one for each sending port
+ *       .n, .due: the next frame           +- slots[]: frames, each valid until its slot is reused
+ *                                          +- payloads: bytes that flows share, with checksums
+ *     struct traffic_receiver, one for each receiving port
+ *       +- flows[] -> struct traffic_rx: counters, latencies, and the window of numbers
+ *
+ * LIFECYCLE
+ *
+ * 1. traffic_load() or traffic_parse() checks the whole file (traffic_otg*.c, traffic_headers.c).
+ *    An error is one line with the path of the key, and leaves nothing behind.
+ * 2. traffic_sender_new() and traffic_receiver_new() for the ports, traffic_schedule_start() for
+ *    each flow.
+ * 3. A frame: its schedule states when it is due; traffic_frame_make() writes it into a slot, with
+ *    the time in its stamp; traffic_schedule_sent() computes when the next one is due. The other
+ *    end hands it to traffic_receive(), which reads the stamp, and counts it for its flow, or as a
+ *    stray.
+ * 4. traffic_get_rx() and traffic_get_strays() return the results, also while frames arrive.
+ * 5. The owner frees senders and receivers, and then the flows. If other flows replace them, those
+ *    have another generation, so that a late frame of the former ones is recognised.
+ *
+ * THREADS. The library has no thread and takes no lock. Any thread may read a struct traffic that
+ * is loaded. A schedule, a sender and a receiver belong to one polling thread each. The results are
+ * relaxed atomics, which that thread writes and any thread reads (traffic_count.h). Only the
+ * functions that load and those that create a sender or a receiver allocate memory.
+ *
+ * DELIBERATELY NOT DONE. The library knows neither devices nor wires, reads no clock, and waits for
+ * nothing: the caller passes each time. It keeps no received frame. It does not answer frames (ARP,
+ * ICMP), and supports no keys of the model beyond those that doc/testing.md lists.
  *
  * Times are monotonic, in ns. Lengths are in bytes without FCS, unless a name ends in _fcs. Bits of
  * a frame are numbered from 0, the most significant bit of its first byte.

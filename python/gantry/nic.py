@@ -8,6 +8,25 @@
 
 The application runs on its own: the caller starts it with the sockets, and ends it. A port has a
 generator (wire=gen) unless its argument has another wire.
+
+Data structures
+
+    Nic  .folder   --> /tmp/gantry.XXXXXXXX: the sockets, gantry-nic.log
+         .process  --> subprocess.Popen of gantry-nic, the leader of its own session
+         .control  --> Control: the connection to --control (control.py)
+    flow, configuration, result: dictionaries, as in the JSON of the daemon (flows.py)
+
+Lifecycle: Nic() returns once the daemon is ready and answers. The test program waits for drivers
+(wait_for_drivers()), replaces the flows (set_flows()), starts them (start()), waits until they have
+stopped (wait_until_sent()) and until no frame arrives any longer (settled()). close() ends the
+daemon, raises DaemonError if it did not end well, and removes the folder, also after an exception
+in "with".
+
+Threads: the package has none. One thread at a time may use a Nic, because requests and responses
+take turns on one connection. The daemon accepts other connections in the meantime.
+
+Deliberately not done: the package does not start applications, does not see frames (results are
+those of the daemon), and imports nothing but the standard library. Every wait has a limit.
 """
 
 import os
