@@ -577,7 +577,9 @@ uint32_t m82576_status_link(const struct m82576 *m);
 /* m82576_queue.c: control thread. */
 void m82576_ring_init(struct m82576 *m);
 void m82576_ring_reset(struct m82576 *m);
-/* Make fresh pages for a client that maps them. Return their file, or a negative errno value. */
+/*
+ * Allocate fresh pages for a client that maps them. Return their file, or a negative errno value.
+ */
 int m82576_ring_map(struct m82576 *m);
 void m82576_ring_unmap(struct m82576 *m);
 uint32_t m82576_ring_reg_read(struct m82576 *m, struct m82576_ring *r, uint32_t off);

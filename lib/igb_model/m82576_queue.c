@@ -27,6 +27,10 @@
 #include "m82576_priv.h"
 #include "sealed_file.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* in the C library since glibc 2.35 */
+#endif
+
 #define PAGES_SIZE 0x10000 /* bytes of the file; only two of its pages are ever touched */
 
 /*
@@ -106,6 +110,25 @@ m82576_ring_unmap(struct m82576 *m)
 	place_pointers(m);
 }
 
+/*
+ * Allocate a page of the file in the control thread, which can report that the kernel has none.
+ * Otherwise the first access allocates it, often in a polling thread, and raises SIGBUS if the
+ * kernel refuses the page, as it may with vm.overcommit_memory=2.
+ *
+ * @return 0, or a negative errno value
+ */
+static int
+allocate_page(void *page)
+{
+	if (madvise(page, VFU_PAGE_SIZE, MADV_POPULATE_WRITE) == 0)
+		return 0;
+	/* Linux before 5.14 does not know the advice: the first access allocates the page. */
+	if (errno == EINVAL)
+		return 0;
+	/* An access would raise SIGBUS. */
+	return errno == EFAULT ? -ENOMEM : -errno;
+}
+
 int
 m82576_ring_map(struct m82576 *m)
 {
@@ -117,10 +140,12 @@ m82576_ring_map(struct m82576 *m)
 		void *p = mmap(NULL, VFU_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, m->pages_fd,
 				k == 0 ? IGB_RXQ_BASE : IGB_TXQ_BASE);
 
-		if (p == MAP_FAILED)
+		if (p == MAP_FAILED) {
 			ret = -errno;
-		else
+		} else {
 			m->pages[k] = p;
+			ret = allocate_page(p);
+		}
 	}
 	if (ret < 0) {
 		m82576_ring_unmap(m);

@@ -21,10 +21,15 @@
 static unsigned int maps_left;  /* of this number the mapping fails; 0: none */
 static unsigned int files_left; /* likewise, of the queue pages' file */
 static bool as_descriptor_0;    /* the queue pages' file gets descriptor 0 */
+static unsigned int fills_left; /* of this number the allocation of a queue page fails; 0: none */
+static int fill_errno;          /* its errno value */
+static void *own_page[2];       /* the queue pages that the device mapped last */
 static atomic_uint staging;     /* areas for frames that are not unmapped */
 
 void *__real_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off);
 void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off);
+int __real_madvise(void *addr, size_t len, int advice);
+int __wrap_madvise(void *addr, size_t len, int advice);
 int __real_munmap(void *addr, size_t len);
 int __wrap_munmap(void *addr, size_t len);
 int __real_memfd_create(const char *name, unsigned int flags);
@@ -55,7 +60,20 @@ __wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 	}
 	p = __real_mmap64(addr, len, prot, flags, fd, off);
 	staging += p != MAP_FAILED && len == M82576_STAGING;
+	if (p != MAP_FAILED && len == VFU_PAGE_SIZE && is_own(len, flags) &&
+			(off == IGB_RXQ_BASE || off == IGB_TXQ_BASE))
+		own_page[off == IGB_TXQ_BASE] = p;
 	return p;
+}
+
+int
+__wrap_madvise(void *addr, size_t len, int advice)
+{
+	if (len == VFU_PAGE_SIZE && fills_left != 0 && --fills_left == 0) {
+		errno = fill_errno;
+		return -1;
+	}
+	return __real_madvise(addr, len, advice);
 }
 
 int
@@ -110,7 +128,7 @@ keep_line(const char *name, const char *line)
 static int
 setup(void **state)
 {
-	maps_left = files_left = 0;
+	maps_left = files_left = fills_left = 0;
 	rig_setup_params(state, (struct m82576_params){ .speed_mbps = 1000, .log = keep_line });
 	nr_lines = 0;
 	return 0;
@@ -341,43 +359,116 @@ devices_leave_no_mapping_and_no_file(void **state)
 static void
 client_without_queue_pages_is_logged(void **state)
 {
+	static const struct {
+		unsigned int maps, files, fills;
+		int error;
+		const char *why;
+	} c[] = {
+		{ .maps = 1, .why = "Cannot allocate memory" },
+		{ .maps = 2, .why = "Cannot allocate memory" },
+		{ .files = 1, .why = "Too many open files" },
+		{ .fills = 1, .error = ENOMEM, .why = "Cannot allocate memory" },
+		/* An access to this page would raise SIGBUS. */
+		{ .fills = 2, .error = EFAULT, .why = "Cannot allocate memory" },
+		{ .fills = 2, .error = EHWPOISON, .why = "Memory page has hardware error" },
+	};
 	const struct vfu_client_params p = { .timeout_ms = 3000, .queue_pages = true };
 	struct rig *g = *state;
-	struct vfu_client *c;
+	struct vfu_client *client;
 	char err[VFU_ERR_LEN];
 	unsigned int i;
 	const int fds = count_fds();
 
 	rig_disconnect(g);
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
 		struct vfu_server_stats st;
 		struct vfu_region reg = { .fd = -1 };
 
 		next_second();
-		maps_left = i < 2 ? i + 1 : 0;
-		files_left = i == 2;
+		maps_left = c[i].maps;
+		files_left = c[i].files;
+		fills_left = c[i].fills;
+		fill_errno = c[i].error;
 		vfu_rcu_offline();
-		if (vfu_client_connect(g->path, &p, &c, err) == 0) {
-			vfu_client_region_info(c, 0, &reg);
+		if (vfu_client_connect(g->path, &p, &client, err) == 0) {
+			vfu_client_region_info(client, 0, &reg);
 			assert_int_equal(reg.fd, -1);
 			assert_int_equal(queue_pages(), 0);
-			vfu_client_close(c);
+			vfu_client_close(client);
 		}
 		do {
 			vfu_server_get_stats(m82576_server(g->m), &st);
 		} while (st.client || nr_lines < 3);
 		vfu_rcu_online();
 		assert_non_null(strstr(lines[0], "no memory for the queue pages: "));
-		assert_non_null(strstr(lines[0],
-				i < 2 ? "Cannot allocate memory" : "Too many open files"));
+		assert_non_null(strstr(lines[0], c[i].why));
 		assert_int_equal(queue_pages(), 0);
 	}
-	maps_left = files_left = 0;
+	maps_left = files_left = fills_left = 0;
 	rig_connect(g);
 	assert_files(fds);
 	assert_non_null(g->bar);
 	*(volatile uint32_t *)(g->bar + IGB_RDT(0)) = 5;
 	assert_int_equal(rig_rd(g, IGB_RDT(0)), 5);
+}
+
+/*
+ * Connect a client that accesses nothing.
+ *
+ * @return how many of the two queue pages are present in memory
+ */
+static unsigned int
+pages_present(struct rig *g)
+{
+	const struct vfu_client_params p = { .timeout_ms = 3000, .queue_pages = true };
+	unsigned int n = 0, k;
+	struct vfu_client *c;
+	char err[VFU_ERR_LEN];
+
+	rig_disconnect(g);
+	vfu_rcu_offline();
+	assert_int_equal(vfu_client_connect(g->path, &p, &c, err), 0);
+	assert_int_equal(queue_pages(), 2);
+	for (k = 0; k < 2; k++) {
+		unsigned char present = 0;
+
+		assert_int_equal(mincore(own_page[k], VFU_PAGE_SIZE, &present), 0);
+		n += present & 1;
+	}
+	vfu_client_close(c);
+	vfu_rcu_online();
+	rig_connect(g);
+	return n;
+}
+
+static void
+queue_pages_are_allocated_before_the_first_access(void **state)
+{
+	struct rig *g = *state;
+
+	if (madvise(own_page[0], VFU_PAGE_SIZE, MADV_POPULATE_WRITE) != 0 && errno == EINVAL)
+		skip(); /* Linux before 5.14 */
+	assert_int_equal(pages_present(g), 2);
+}
+
+/* Linux before 5.14 cannot allocate them before an access. */
+static void
+queue_pages_that_cannot_be_allocated_early_work(void **state)
+{
+	struct rig *g = *state;
+	unsigned int k;
+
+	fill_errno = EINVAL;
+	for (k = 1; k <= 2; k++) {
+		fills_left = k;
+		assert_true(pages_present(g) <= 1);
+		assert_int_equal(fills_left, 0);
+		assert_int_equal(queue_pages(), 3);
+		*(volatile uint32_t *)(g->bar + IGB_RDT(0)) = 5;
+		*(volatile uint32_t *)(g->bar + IGB_TDT(0)) = 6;
+		assert_int_equal(rig_rd(g, IGB_RDT(0)), 5);
+		assert_int_equal(rig_rd(g, IGB_TDT(0)), 6);
+	}
 }
 
 /* In a program without standard input, the file of the queue pages may have descriptor 0. */
@@ -531,6 +622,8 @@ main(void)
 		LIFE(clients_leave_no_mapping_and_no_file),
 		LIFE(devices_leave_no_mapping_and_no_file),
 		LIFE(client_without_queue_pages_is_logged),
+		LIFE(queue_pages_are_allocated_before_the_first_access),
+		LIFE(queue_pages_that_cannot_be_allocated_early_work),
 		LIFE(queue_pages_may_have_descriptor_0),
 		cmocka_unit_test(parameters_reach_the_client),
 		LIFE(device_listens_while_all_gates_are_open),
