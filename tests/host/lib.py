@@ -361,5 +361,6 @@ class Bench(unittest.TestCase):
         while not what():
             if time.monotonic() > end:
                 raise AssertionError('condition not met within %d s\n%s' % (timeout, '\n'.join(
-                    '%s: %s' % (p.argv[0], p.text()[-2000:]) for p in self.procs)))
+                    '%s: %s' % (p.argv[0], p.text()[-2000:]) for p in self.procs
+                    if p.poll() is None or p is self.procs[-1])))
             time.sleep(0.05)
