@@ -296,6 +296,57 @@ class FirstThatCanBeHad(unittest.TestCase):
                          ['22.11.4-1', '22.11.7-1~deb12u1', '22.11.7-1', '22.11.11-1'])
 
 
+class AptErrors(unittest.TestCase):
+    """A release is unavailable only if apt misses something, not if this machine fails."""
+
+    def error(self, stderr, status=100, call='get'):
+        """Return the exception for these lines of apt-get, or None."""
+        with tempfile.TemporaryDirectory(prefix='gantry-test-apt-') as folder:
+            apt = debian.PrivateApt(folder, [])
+            result = subprocess.CompletedProcess([], status, '', stderr)
+            with mock.patch.object(debian, 'run', return_value=result):
+                try:
+                    if call == 'get':
+                        apt.get('download', 'dpdk')
+                    else:
+                        apt.update()
+                except debian.Error as e:
+                    return e
+        return None
+
+    def test_package_that_the_archive_lacks_is_missing(self):
+        for line in ("E: Version '99' for 'dpdk' was not found",
+                     'E: Unable to locate package dpdk',
+                     'E: Failed to fetch http://x/dpdk.deb  404  Not Found [IP: 192.0.2.1 80]',
+                     'E: Failed to fetch http://x/dpdk.deb  Could not connect to x:80 (192.0.2.1). '
+                     '- connect (111: Connection refused)'):
+            with self.subTest(line):
+                self.assertIsInstance(self.error('W: x\n' + line), debian.Missing)
+
+    def test_failure_of_this_machine_is_not_missing(self):
+        for line in ("E: You don't have enough free space in /x/archives/.",
+                     'E: Failed to fetch http://x/dpdk.deb  Error writing to file - write '
+                     '(28: No space left on device) [IP: 192.0.2.1 80]',
+                     'E: Failed to fetch http://x/dpdk.deb  Could not open file /x/dpdk.deb - open '
+                     '(13: Permission denied)',
+                     'E: Sub-process /usr/bin/dpkg returned an error code (1)'):
+            with self.subTest(line):
+                error = self.error('E: x\n' + line)
+                self.assertNotIsInstance(error, (debian.Missing, type(None)))
+                self.assertEqual(str(error), 'apt-get download: ' + line)
+
+    def test_apt_that_a_signal_ends_is_not_missing(self):
+        self.assertEqual(str(self.error('', -9)), 'apt-get download: ended by signal 9')
+        self.assertNotIsInstance(self.error('', -9), debian.Missing)
+
+    def test_update_fails_only_if_this_machine_does(self):
+        failed = 'W: Failed to fetch http://x/InRelease  '
+        self.assertIsNone(self.error(failed + "Temporary failure resolving 'x'", 0, 'update'))
+        self.assertIsNone(self.error('E: The repository has no Release file.', 100, 'update'))
+        full = failed + 'Error writing to file - write (28: No space left on device)'
+        self.assertEqual(str(self.error(full, 0, 'update')), 'apt-get update: ' + full)
+
+
 class Unpack(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix='gantry-test-debian-')

@@ -27,7 +27,7 @@ A mirror may lack the source packages of a newer suite. If GANTRY_DPDK_GIT=DIR n
 DPDK repository, "release" takes the driver headers from there instead (dpdk_git.py).
 
 Exit status 77: the archive lacks what is needed, or does not answer. If it serves a package that
-cannot be used, the status is 1.
+cannot be used, or if this machine fails, for example with a full disk, the status is 1.
 """
 
 import functools
@@ -153,6 +153,22 @@ def main_source():
     raise Missing("no source of Debian's main archive among the machine's apt sources")
 
 
+# How apt reports that this machine failed, and not the archive: a file that it cannot write, for
+# example because the disk is full, or a package that dpkg does not install.
+LOCAL_FAILURE = re.compile(
+    r" - (?:open|write|rename|mkdir) \(\d+: |enough free space|^E: Sub-process ")
+
+
+def check_machine(command, result):
+    """Raise Error if an apt-get command failed because of this machine."""
+    lines = [l for l in (result.stderr + result.stdout).splitlines()
+             if l[:2] in ("E:", "W:") and LOCAL_FAILURE.search(l)]
+    if result.returncode < 0:
+        lines.append("ended by signal %d" % -result.returncode)
+    if lines:
+        raise Error("apt-get %s: %s" % (command, lines[0]))
+
+
 class PrivateApt:
     """apt with a private configuration in a private folder."""
 
@@ -179,7 +195,9 @@ class PrivateApt:
 
     def update(self):
         # Some source may lack what was requested; the other sources still count.
-        return run(["apt-get", *self.options, "-q", "update"])
+        r = run(["apt-get", *self.options, "-q", "update"])
+        check_machine("update", r)
+        return r
 
     def cache(self, *args):
         return run(["apt-cache", *self.options, *args]).stdout
@@ -196,6 +214,7 @@ class PrivateApt:
     def get(self, *args, **kwargs):
         r = run(["apt-get", *self.options, "-q", "-y", *args], **kwargs)
         if r.returncode != 0:
+            check_machine(args[0], r)
             errors = [l for l in (r.stderr + r.stdout).splitlines() if l.startswith("E:")]
             raise Missing("apt-get %s: %s" % (args[0], errors[0] if errors else "failed"))
 
