@@ -168,10 +168,8 @@ negotiate(struct vfu_client *c, const char *path, char *err)
 
 /* connect() blocks without a bound if the backlog is full, so poll with a non-blocking socket. */
 static int
-connect_socket(int sock, const struct sockaddr_un *sa, unsigned int timeout_ms)
+connect_socket(int sock, const struct sockaddr_un *sa, uint64_t deadline)
 {
-	uint64_t deadline = vfu_now_ms() + timeout_ms;
-
 	while (connect(sock, (const struct sockaddr *)sa, sizeof(*sa)) != 0) {
 		if (errno == EINTR)
 			continue;
@@ -252,7 +250,8 @@ vfu_client_connect(const char *path, const struct vfu_client_params *params,
 		goto fail;
 	}
 	vfu_closer_took(c->closer);
-	ret = connect_socket(c->sock, &sa, c->params.timeout_ms);
+	vfu_client_limit(c, c->params.limit_ms);
+	ret = connect_socket(c->sock, &sa, vfu_message_deadline(c));
 	if (ret != 0) {
 		snprintf(err, VFU_ERR_LEN, "%s: %s", path, connect_advice(ret));
 		/* The kernel reports a file that is no socket like a socket without a server. */

@@ -60,12 +60,8 @@ vfu_client_lose(struct vfu_client *c, const char *why)
 		c->params.lost(c->params.opaque, c->why);
 }
 
-/*
- * The limit of vfu_client_limit() bounds all messages together, so that a server which answers each
- * of them just in time cannot exceed it.
- */
-static uint64_t
-message_deadline(struct vfu_client *c)
+uint64_t
+vfu_message_deadline(const struct vfu_client *c)
 {
 	uint64_t deadline = vfu_now_ms() + c->params.timeout_ms, limit = c->limit;
 
@@ -102,7 +98,7 @@ vfu_client_send(struct vfu_client *c, struct vfu_out *out)
 {
 	/* The receiver may hold tx_lock for long, if the server requests much and reads little. */
 	int ret = c->lost ? -ENODEV :
-			    vfu_msg_send_locked(c->sock, &c->tx_lock, out, message_deadline(c));
+			    vfu_msg_send_locked(c->sock, &c->tx_lock, out, vfu_message_deadline(c));
 
 	switch (ret) {
 	case 0:
@@ -138,7 +134,7 @@ begin(struct vfu_client *c, struct vfu_out *out, struct vfu_pending *p, uint64_t
 	pthread_mutex_lock(&c->lock);
 	if (c->lost) {
 		ret = -ENODEV;
-	} else if (waited_too_long(c, now) || vfu_ms_left(message_deadline(c)) == 0) {
+	} else if (waited_too_long(c, now) || vfu_ms_left(vfu_message_deadline(c)) == 0) {
 		ret = -ETIMEDOUT;
 	} else {
 		out->hdr.msg_id = vfu_pending_add(&c->requests, p);
@@ -157,7 +153,7 @@ begin(struct vfu_client *c, struct vfu_out *out, struct vfu_pending *p, uint64_t
 static int
 end(struct vfu_client *c, struct vfu_pending *p, int ret, uint64_t start)
 {
-	const uint64_t deadline = message_deadline(c);
+	const uint64_t deadline = vfu_message_deadline(c);
 
 	pthread_mutex_lock(&c->lock);
 	while (ret == 0 && p->reply == NULL && !c->lost) {

@@ -35,7 +35,7 @@ struct vfu_client {
 	pthread_mutex_t lock; /* protects all below */
 	pthread_cond_t cond;
 	atomic_bool lost;       /* written under lock */
-	_Atomic uint64_t limit; /* by vfu_client_limit(), in vfu_now_ms() time; 0: none */
+	_Atomic uint64_t limit; /* vfu_client_limit(), limit_ms, in vfu_now_ms() time; 0: none */
 	bool started;           /* the first command is being sent */
 	bool lost_reported;     /* lost() was called, or must not be called */
 	char why[112];
@@ -49,6 +49,12 @@ struct vfu_client {
 
 /* client_conn.c; any thread */
 
+/*
+ * The time by which a message that begins now must be answered. The limit of vfu_client_limit()
+ * bounds all messages together, so that a server which answers each of them just in time cannot
+ * exceed it.
+ */
+uint64_t vfu_message_deadline(const struct vfu_client *c);
 /* Declare the connection lost, which wakes all callers. The first reason counts. */
 void vfu_client_lose(struct vfu_client *c, const char *why);
 /*

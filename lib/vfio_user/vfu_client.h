@@ -43,6 +43,11 @@ struct vfu_client_params {
 	/** Time to wait for a reply, milliseconds; 0 means 5,000. */
 	unsigned int timeout_ms;
 	/**
+	 * Time for connecting and for all messages together, milliseconds, until vfu_client_limit()
+	 * changes it; 0: no limit.
+	 */
+	unsigned int limit_ms;
+	/**
 	 * The caller knows which registers in the queue pages of a device it may store to directly,
 	 * and reaches the others by message: offer VFU_CAP_QUEUE_PAGES (vfio_user.h).
 	 */

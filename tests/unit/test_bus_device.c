@@ -286,7 +286,8 @@ open_reads_what_the_device_is(void **state)
 	assert_ptr_equal(connected.dma_write, vfio_user_dma_write);
 	assert_ptr_equal(connected.lost, vfio_user_lost);
 	assert_true(connected.queue_pages);
-	assert_int_equal(limit_ms, VFIO_USER_PROBE_MS);
+	assert_int_equal(connected.limit_ms, VFIO_USER_PROBE_MS);
+	assert_int_equal(limit_ms, 0);
 }
 
 /* A PCI driver stores anywhere in the queue pages. */

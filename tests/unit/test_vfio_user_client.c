@@ -792,6 +792,14 @@ messages_beyond_the_common_limit_lose_the_connection(void **state)
 	assert_int_equal(vfu_client_device_info(c, &info), -ETIMEDOUT);
 	assert_false(vfu_client_alive(c));
 	vfu_client_close(c);
+
+	/* The limit of the connecting holds for the messages that follow until it changes. */
+	params.limit_ms = 60000;
+	assert_int_equal(vfu_client_connect(dev.path, &params, &c, err), 0);
+	assert_int_equal(vfu_client_device_info(c, &info), 0);
+	passed_ms += params.limit_ms;
+	assert_int_equal(vfu_client_device_info(c, &info), -ETIMEDOUT);
+	vfu_client_close(c);
 	device_stop(&dev);
 }
 

@@ -10,6 +10,7 @@
  */
 
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -286,6 +287,19 @@ client_sleeps_while_the_backlog_is_full(void **state)
 	vfu_client_close(client);
 }
 
+/* The limit of all messages bounds the connecting, however long a single message may take. */
+static void
+connecting_is_within_the_common_limit(void **state)
+{
+	const struct vfu_client_params params = { .timeout_ms = 1000 * SOON_MS, .limit_ms = 1 };
+	struct vfu_client *client;
+	char err[VFU_ERR_LEN];
+
+	connect_failures = UINT_MAX;
+	assert_int_equal(vfu_client_connect(dev.path, &params, &client, err), -ETIMEDOUT);
+	assert_non_null(strstr(err, "does not answer"));
+}
+
 static void
 server_sleeps_while_another_one_starts_in_its_folder(void **state)
 {
@@ -454,6 +468,7 @@ main(void)
 		W(control_thread_sleeps_while_the_process_has_no_descriptors),
 		W(control_thread_does_not_sleep_for_a_client_that_left),
 		W(client_sleeps_while_the_backlog_is_full),
+		W(connecting_is_within_the_common_limit),
 		W(server_sleeps_while_another_one_starts_in_its_folder),
 		W(wait_for_the_dma_thread_has_20_ms),
 		W(wait_for_another_reader_has_20_ms),

@@ -98,6 +98,7 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 {
 	struct vfio_user_priv *priv;
 	struct vfu_client_params params = {
+		.limit_ms = VFIO_USER_PROBE_MS,
 		.queue_pages = !dev->is_pci,
 		.dma_read = vfio_user_dma_read,
 		.dma_write = vfio_user_dma_write,
@@ -134,7 +135,6 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 		VFIO_USER_LOG(ERR, dev->path, "%s", without_path(err, dev->path));
 		return ret;
 	}
-	vfu_client_limit(priv->client, VFIO_USER_PROBE_MS);
 	ret = vfu_client_device_info(priv->client, &info);
 	if (ret != 0) {
 		VFIO_USER_LOG(ERR, dev->path, "cannot query the device: %s", strerror(-ret));
