@@ -35,7 +35,8 @@ int vfu_listener_open(struct vfu_listener *listener, const char *path, char *err
  * Remove the socket file, unless another process has replaced it, and close the socket. Connections
  * that nobody has accepted end with the socket, and with them the descriptors in messages that
  * nobody has read.
- * @param closer  closes the socket, because any of these descriptors may block; NULL: closed here
+ * @param listener  from vfu_listener_open()
+ * @param closer    closes the socket, because any of these descriptors may block; NULL: closed here
  */
 void vfu_listener_close(struct vfu_listener *listener, struct vfu_closer *closer);
 
