@@ -14,6 +14,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 import zlib
@@ -151,6 +152,26 @@ class Replay(Bench):
         self.quit(pmd)
         stats = self.nic_stats(nic)['a']
         self.assertEqual((stats['replay']['filtered'], stats['device']['rx_filtered']), (100, 100))
+
+    @needs_root
+    def test_recording_on_a_full_disk_ends_with_status_1(self):
+        disk = tempfile.mkdtemp(prefix='gantry.disk.')
+        self.addCleanup(os.rmdir, disk)
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=4k,mode=755', 'none', disk], check=True)
+        self.addCleanup(subprocess.run, ['umount', disk], check=True)
+        write_pcap(self.path('in.pcap'), FRAMES)
+        out = os.path.join(disk, 'out.pcap')
+        nic = self.nic('a:speed=max,wire=pcap:%s:%s' % (self.path('in.pcap'), out))
+        pmd = self.dpdk_testpmd(self.eal(self.sock('a')), ['--forward-mode=io', '--auto-start'])
+        self.wait_until(lambda: self.nic_now(nic)['a']['device']['tx_frames'] >= len(FRAMES))
+        self.quit(pmd)
+        nic.signal(signal.SIGTERM)
+        nic.wait(status=1)
+        self.assertEqual(nic.text().count('capture %s: cannot be written (disk full?); it is '
+                                          'incomplete\n' % out), 1)
+        self.assertEqual(os.path.getsize(out), 4096)
+        with open(self.path('nic.json'), encoding='utf-8') as f:    # written all the same
+            self.assertEqual(json.load(f)['ports'][0]['device']['tx_frames'], len(FRAMES))
 
     def test_recording_as_pcapng_has_all_frames(self):
         write_pcap(self.path('in.pcap'), FRAMES)

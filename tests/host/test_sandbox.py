@@ -2,16 +2,19 @@
 # Copyright (c) 2026 The gantry authors
 """The sandbox of the daemon: its threads, what they can do, and that they still do their work."""
 
+import ctypes
 import errno
 import gzip
 import mmap
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
 import struct
 import subprocess
+import tempfile
 import unittest
 
 import inject
@@ -32,6 +35,11 @@ def instrumented():
 
 
 needs_filters = unittest.skipIf(instrumented(), 'needs a build without sanitizers')
+
+
+def landlock():
+    """Return whether the kernel has Landlock."""
+    return ctypes.CDLL(None).syscall(LANDLOCK, None, 0, 1) > 0
 
 
 def status(pid, tid=None):
@@ -178,6 +186,48 @@ class Sandbox(Bench):
         self.assertEqual(c.read(vfio_user.CONFIG, 0, 4), b'\x86\x80\xc9\x10')
         c.close()
         self.nic_stats(nic)
+
+    @needs_x86
+    @needs_filters
+    @needs_root
+    def test_attempts_fail_in_the_front_and_in_the_keeper(self):
+        nic = self.start()
+        keeper = keeper_of(nic)
+        for pid, allowed in (nic.p.pid, {'prctl'}), (keeper, {'openat', 'rename', 'unlink'}):
+            with inject.Thread(pid, pid) as t:
+                self.assertEqual(t.call('getpid'), pid)
+                results = {call: t.call(*call) for call in self.ATTEMPTS if call[0] not in allowed}
+            self.assertEqual({c: v for c, v in results.items() if v != -errno.EPERM}, {})
+        with inject.Thread(nic.p.pid, nic.p.pid) as t:      # it may change its core dumps only
+            self.assertEqual(t.call('prctl', 8, 1, 0, 0, 0), -errno.EPERM)
+        # The interrupted processes still work.
+        self.nic_stats(nic)
+        self.assertEqual(os.path.exists(self.sock('a')), False)
+
+    @needs_x86
+    @needs_filters
+    @needs_root
+    @unittest.skipUnless(landlock(), 'needs a kernel with Landlock')
+    def test_keeper_reaches_only_its_folders(self):
+        other = tempfile.mkdtemp(prefix='gantry.other.')
+        self.addCleanup(shutil.rmtree, other)
+        name = os.path.join(other, 'file')
+        with open(name, 'wb'):
+            pass
+        attempts = (('openat', -100, name, os.O_RDONLY), ('openat', -100, name, os.O_WRONLY),
+                    ('openat', -100, name + '2', os.O_WRONLY | os.O_CREAT, 0o644),
+                    ('unlink', name), ('rename', name, name + '2'))
+        for mode, results in ('on', [-errno.EACCES] * 5), ('off', None):
+            nic = self.start('--sandbox=' + mode)
+            keeper = keeper_of(nic) if results else nic.pid
+            with inject.Thread(keeper, keeper) as t:
+                got = [t.call(*call) for call in attempts]
+            if results:
+                self.assertEqual(got, results)
+                self.assertEqual(os.listdir(other), ['file'])
+            else:           # Landlock, and nothing else, refused them
+                self.assertTrue(all(g >= 0 for g in got[:4]), got)
+            self.nic_stats(nic)
 
     @needs_x86
     def test_attempts_succeed_without_the_sandbox(self):
