@@ -101,6 +101,7 @@ fake_reset(void)
 	*reg(IGB_RCTL) = *reg(IGB_TCTL) = *reg(IGB_CTRL_EXT) = *reg(IGB_VET) = 0;
 	memcpy(reg(IGB_RAL(0)), fake.nvm, 4);
 	*reg(IGB_RAH(0)) = fake.nvm[2] | IGB_RAH_AV;
+	memset(reg(IGB_STATS_FIRST), 0, IGB_STATS_LAST + 4 - IGB_STATS_FIRST);
 }
 
 static inline uint32_t
@@ -548,6 +549,16 @@ ierrors(void)
 
 	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
 	return s.ierrors;
+}
+
+static inline uint64_t
+xstat(const char *name)
+{
+	uint64_t id, value = 0;
+
+	assert_int_equal(rte_eth_xstats_get_id_by_name(PORT, name, &id), 0);
+	assert_int_equal(rte_eth_xstats_get_by_id(PORT, &id, &value, 1), 1);
+	return value;
 }
 
 /* The lines that are logged from log_begin() until log_end(). */

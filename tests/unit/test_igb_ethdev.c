@@ -170,16 +170,6 @@ nvm_is_read_within_its_bounds(void **state)
 	assert_int_equal(*reg(IGB_SWSM), 0);
 }
 
-static uint64_t
-xstat(const char *name)
-{
-	uint64_t id, value = 0;
-
-	assert_int_equal(rte_eth_xstats_get_id_by_name(PORT, name, &id), 0);
-	assert_int_equal(rte_eth_xstats_get_by_id(PORT, &id, &value, 1), 1);
-	return value;
-}
-
 static void
 statistics_registers_are_added_up(void **state)
 {

@@ -14,15 +14,20 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-/* If the device does not release a queue, the driver resets the device and frees the queue. */
+/*
+ * If the device does not release a queue, the driver resets the device and frees the queue. The
+ * statistics that the reset clears have been read.
+ */
 static void
 stuck_queue_is_freed_by_reset(void **state)
 {
 	start(0);
 	transmit(50, 1);
 	fake.sticky = true;
+	*reg(IGB_GPTC) = 50;
 	assert_int_equal(rte_eth_dev_stop(PORT), 0);
 	assert_int_equal(rte_mempool_avail_count(pool), MBUFS);
+	assert_int_equal(xstat("tx_hw_good_packets"), 50);
 	fake.sticky = false;
 	start(0);
 	write_back(0, GOOD, 60);

@@ -57,6 +57,19 @@ next_client_is_served_however_fast(void **state)
 	wait_until(is_forgotten(&dev));
 }
 
+static void
+client_that_is_attached_at_the_end_is_detached_with_the_reason(void **state)
+{
+	int s = raw_attach(&dev);
+
+	device_stop(&dev);
+	assert_int_equal(dev.detached, dev.attached);
+	assert_string_equal(dev.why, "server stops");
+	assert_true(raw_closed(s));
+	close(s);
+	device_start(&dev);
+}
+
 /*
  * A second client sends VERSION at any time, in pieces and with descriptors, and never gets
  * EPIPE.
@@ -431,6 +444,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(client_that_is_attached_at_the_end_is_detached_with_the_reason),
 		T(next_client_is_served_however_fast),
 		T(second_client_gets_a_reply_to_its_version),
 		T(silent_second_clients_are_refused_in_time),
