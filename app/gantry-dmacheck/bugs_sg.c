@@ -289,8 +289,9 @@ sync_chain_with_fcs(struct rig *r, bool fixed)
 
 	fill(data, PIECE, 13);
 	nic_store(r, segs[0].addr, data, PIECE);
-	gantry_dma_sync_mbuf_chain_range_for_cpu(r->dma, head, segs, n, 0,
-			2 * PIECE + (fixed ? 0 : 4), GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_sync_mbuf_chain_range_for_cpu(r->dma, head, segs, n,
+			(struct gantry_dma_part){ 0, 2 * PIECE + (fixed ? 0 : 4) },
+			GANTRY_DMA_FROM_DEVICE);
 	CHECK(r, filled(rte_pktmbuf_mtod(head, void *), PIECE, 13));
 	gantry_dma_unmap_mbuf_chain(r->dma, head, segs, n, GANTRY_DMA_FROM_DEVICE);
 	rte_pktmbuf_free(head);

@@ -76,6 +76,12 @@ enum gantry_mem_class {
 
 struct gantry_dma_dev;
 
+/** A place in a file that is also mapped in this process. */
+struct gantry_dma_file {
+	int fd;          /**< of the file; the caller of a function keeps it */
+	uint64_t offset; /**< bytes, a multiple of 4 KiB */
+};
+
 /**
  * The calls that the library makes on the bus of a device. The two backends are DPDK's PCI bus
  * (vfio, uio) and drivers/bus/vfio_user. Both map all EAL memory for the device by themselves, so
@@ -105,15 +111,14 @@ struct gantry_dma_ops {
 	/**
 	 * Like map(), for memory that resides in a file of the caller and not in EAL memory.
 	 *
-	 * The bus passes @p fd to the device's process, which thereby gets the whole file. The file
+	 * The bus passes the file to the device's process, which thereby gets all of it. The file
 	 * should therefore hold nothing else. It must not shrink while it is mapped. The caller may
-	 * close @p fd afterwards. unmap() ends the mapping. NULL: the bus takes no files, and the
-	 * library calls map().
-	 * @param fd      the file, at @p offset of which [va, va + len) is mapped here
-	 * @param offset  bytes, a multiple of 4 KiB, like @p iova and @p len
+	 * close the descriptor afterwards. unmap() ends the mapping. NULL: the bus takes no files,
+	 * and the library calls map().
+	 * @param file  where [va, va + len) is in a file; @p iova and @p len are multiples of 4 KiB
 	 * @return 0, or -errno
 	 */
-	int (*map_fd)(void *opaque, int fd, uint64_t offset, void *va, gantry_dma_addr_t iova,
+	int (*map_fd)(void *opaque, struct gantry_dma_file file, void *va, gantry_dma_addr_t iova,
 			size_t len, enum gantry_dma_dir dir);
 	/**
 	 * Take everything away that the bus has mapped for the device by itself, permanently.
@@ -481,16 +486,23 @@ static inline gantry_dma_addr_t gantry_dma_mbuf_last(const struct gantry_dma_dev
 #define GANTRY_DMA_GATHER_MAX 64
 
 /**
- * Unmappings in progress, which are completed together. The caller has one on its stack for a burst
- * and sets n to 0. All other members are private to the library.
+ * Unmappings in progress, which are completed together. The caller has one on its stack for a
+ * burst. All members but n are private to the library.
  */
 struct gantry_dma_gather {
-	uint32_t n; /**< number of unmappings; 0: none */
+	uint32_t n;     /**< number of unmappings; 0: none */
+	uint32_t attrs; /**< private */
 	struct {
 		gantry_dma_addr_t addr;
 		uint64_t state;
 	} of[GANTRY_DMA_GATHER_MAX]; /**< private */
 };
+/**
+ * Begin a burst of unmappings.
+ * @param[out] g  the burst, empty
+ * @param attrs   GANTRY_DMA_ATTR_ flags of each of its unmappings, or 0
+ */
+static inline void gantry_dma_gather_init(struct gantry_dma_gather *g, unsigned long attrs);
 /**
  * Unmap an mbuf segment as part of a burst.
  *
@@ -507,11 +519,10 @@ struct gantry_dma_gather {
  * @param addr   the bus address that the mapping returned
  * @param size   bytes, as for the mapping
  * @param dir    as for the mapping
- * @param attrs  GANTRY_DMA_ATTR_ flags, or 0
- * @param g      the burst
+ * @param g      the burst, which has the attributes
  */
 static inline void gantry_dma_unmap_mbuf_gather(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs,
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir,
 		struct gantry_dma_gather *g);
 /**
  * Complete the unmappings that @p g holds, which is empty afterwards. After the call has returned,

@@ -73,7 +73,7 @@ void gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 void gantry_dma_sync_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu);
 void gantry_dma_unmap_mbuf_gather_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs,
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir,
 		struct gantry_dma_gather *g);
 void gantry_dma_unmap_gathered_slow(struct gantry_dma_dev *dev, struct gantry_dma_gather *g);
 int gantry_dma_mapping_error_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
@@ -176,12 +176,18 @@ gantry_dma_unmap_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma
 }
 
 static __rte_always_inline void
+gantry_dma_gather_init(struct gantry_dma_gather *g, unsigned long attrs)
+{
+	g->n = 0;
+	g->attrs = (uint32_t)attrs;
+}
+
+static __rte_always_inline void
 gantry_dma_unmap_mbuf_gather(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
-		size_t size, enum gantry_dma_dir dir, unsigned long attrs,
-		struct gantry_dma_gather *g)
+		size_t size, enum gantry_dma_dir dir, struct gantry_dma_gather *g)
 {
 	if (unlikely(addr <= dev->undo_last))
-		gantry_dma_unmap_mbuf_gather_slow(dev, m, addr, size, dir, attrs, g);
+		gantry_dma_unmap_mbuf_gather_slow(dev, m, addr, size, dir, g);
 }
 
 static __rte_always_inline void

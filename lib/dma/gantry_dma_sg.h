@@ -179,6 +179,11 @@ void gantry_dma_sync_mbuf_chain_for_cpu(struct gantry_dma_dev *dev, struct rte_m
  */
 void gantry_dma_sync_mbuf_chain_for_device(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir);
+/** A part of the data of a chain. */
+struct gantry_dma_part {
+	size_t offset; /**< where it begins, bytes of data from the start of the chain */
+	size_t size;   /**< bytes */
+};
 /**
  * Hand a part of the chain's data to the CPU: a frame's header, or the bytes that were received. It
  * is the counterpart of gantry_dma_sync_single_range_for_cpu() for a single mapping.
@@ -186,27 +191,25 @@ void gantry_dma_sync_mbuf_chain_for_device(struct gantry_dma_dev *dev, struct rt
  * @param m        the same chain
  * @param segs     the segments that the mapping returned
  * @param nb_segs  their number, as returned
- * @param offset   where the part begins, in bytes of data from the start of the chain
- * @param size     bytes. If the part exceeds the chain, nothing is synced. In the modes in which a
+ * @param part     the part. If it exceeds the chain, nothing is synced. In the modes in which a
  *   sync does something, that is an error, which is logged, or which the debug layer reports.
  * @param dir      as for the mapping
  */
 void gantry_dma_sync_mbuf_chain_range_for_cpu(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset, size_t size,
-		enum gantry_dma_dir dir);
+		const struct gantry_dma_seg *segs, unsigned int nb_segs,
+		struct gantry_dma_part part, enum gantry_dma_dir dir);
 /**
  * Hand that part back to the device.
  * @param dev      the device
  * @param m        the same chain
  * @param segs     the segments that the mapping returned
  * @param nb_segs  their number, as returned
- * @param offset   as for gantry_dma_sync_mbuf_chain_range_for_cpu()
- * @param size     bytes, likewise
+ * @param part     as for gantry_dma_sync_mbuf_chain_range_for_cpu()
  * @param dir      as for the mapping
  */
 void gantry_dma_sync_mbuf_chain_range_for_device(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset, size_t size,
-		enum gantry_dma_dir dir);
+		const struct gantry_dma_seg *segs, unsigned int nb_segs,
+		struct gantry_dma_part part, enum gantry_dma_dir dir);
 
 #ifdef __cplusplus
 }

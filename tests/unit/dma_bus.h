@@ -100,12 +100,12 @@ bus_map(void *opaque, void *va, gantry_dma_addr_t iova, size_t len, enum gantry_
 
 /** Map a file. It must contain the mapped range and nothing else, or the call fails with -EBADF. */
 static inline int
-bus_map_fd(void *opaque, int fd, uint64_t offset, void *va, gantry_dma_addr_t iova, size_t len,
+bus_map_fd(void *opaque, struct gantry_dma_file file, void *va, gantry_dma_addr_t iova, size_t len,
 		enum gantry_dma_dir dir)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) != 0 || offset != 0 || (size_t)st.st_size != len)
+	if (fstat(file.fd, &st) != 0 || file.offset != 0 || (size_t)st.st_size != len)
 		return -EBADF;
 	return bus_add(va, iova, len, dir, true);
 }

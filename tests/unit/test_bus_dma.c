@@ -546,8 +546,12 @@ mappings_have_exact_ends(void **state)
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, 2048, 3), -EINVAL);
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, PAGE, 0), -EINVAL);
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, PAGE, 7), -EINVAL);
-	assert_int_equal(rte_vfio_user_dma_map_fd(&dev, -1, 0, va, LATE_IOVA, PAGE, 3), -EBADF);
-	assert_int_equal(rte_vfio_user_dma_map_fd(&dev, 0, 0, va, LATE_IOVA, PAGE, 3), 0);
+	assert_int_equal(rte_vfio_user_dma_map_fd(&dev, (struct rte_vfio_user_dma_file){ -1, 0 },
+					 va, LATE_IOVA, PAGE, 3),
+			-EBADF);
+	assert_int_equal(rte_vfio_user_dma_map_fd(&dev, (struct rte_vfio_user_dma_file){ 0, 0 }, va,
+					 LATE_IOVA, PAGE, 3),
+			0);
 	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, PAGE), 0);
 	munmap(va, 2 * PAGE);
 }
@@ -687,7 +691,9 @@ detached_device_has_no_mappings(void **state)
 	for (i = 0; i < 2; i++) {
 		dev.bus_private = i == 0 ? &priv : NULL; /* as in a secondary process */
 		assert_int_equal(rte_vfio_user_dma_map(&dev, &priv, LATE_IOVA, PAGE, 3), -ENODEV);
-		assert_int_equal(rte_vfio_user_dma_map_fd(&dev, 0, 0, &priv, LATE_IOVA, PAGE, 3),
+		assert_int_equal(rte_vfio_user_dma_map_fd(&dev,
+						 (struct rte_vfio_user_dma_file){ 0, 0 }, &priv,
+						 LATE_IOVA, PAGE, 3),
 				-ENODEV);
 		assert_int_equal(rte_vfio_user_dma_unmap(&dev, &priv, LATE_IOVA, PAGE), -ENODEV);
 		assert_int_equal(rte_vfio_user_dma_claim(&dev), -ENODEV);
@@ -722,7 +728,9 @@ ready_made_ops_pass_direction_fd_and_errors(void **state)
 		assert_int_equal(ops->map(&dev, p, iova, PAGE, cases[i].dir), -EEXIST);
 		assert_int_equal(ops->unmap(&dev, p + PAGE, iova, PAGE), -ENOENT);
 		assert_int_equal(ops->unmap(&dev, p, iova, PAGE), 0);
-		assert_int_equal(ops->map_fd(&dev, 1, 0, p, iova, PAGE, cases[i].dir), 0);
+		assert_int_equal(ops->map_fd(&dev, (struct gantry_dma_file){ 1, 0 }, p, iova, PAGE,
+						 cases[i].dir),
+				0);
 		assert_int_equal(maps[nr_maps - 1].prot, cases[i].prot);
 		assert_int_equal(maps[nr_maps - 1].fd, 1);
 		assert_int_equal(ops->unmap(&dev, p, iova, PAGE), 0);

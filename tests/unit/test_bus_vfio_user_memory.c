@@ -261,13 +261,24 @@ pages_of_a_file_are_mapped(void **state)
 
 	assert_int_equal(ftruncate(fd, 8 * PAGE), 0);
 	mem = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	assert_int_equal(rte_vfio_user_dma_map_fd(probed, -1, 0, mem, bus, PAGE, RW), -EBADF);
-	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 7 * PAGE, mem, bus, 2 * PAGE, RW),
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed, (struct rte_vfio_user_dma_file){ -1, 0 },
+					 mem, bus, PAGE, RW),
+			-EBADF);
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed,
+					 (struct rte_vfio_user_dma_file){ fd, 7 * PAGE }, mem, bus,
+					 2 * PAGE, RW),
 			-EINVAL);
-	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 100, mem, bus, PAGE, RW), -EINVAL);
-	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 0, mem, bus, 100, RW), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed,
+					 (struct rte_vfio_user_dma_file){ fd, 100 }, mem, bus, PAGE,
+					 RW),
+			-EINVAL);
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed, (struct rte_vfio_user_dma_file){ fd, 0 },
+					 mem, bus, 100, RW),
+			-EINVAL);
 	assert_int_equal(pipe(pipes), 0);
-	assert_int_equal(rte_vfio_user_dma_map_fd(probed, pipes[0], 0, mem, bus, PAGE, RW),
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed,
+					 (struct rte_vfio_user_dma_file){ pipes[0], 0 }, mem, bus,
+					 PAGE, RW),
 			-EINVAL);
 	close(pipes[0]);
 	close(pipes[1]);
@@ -276,13 +287,16 @@ pages_of_a_file_are_mapped(void **state)
 	/*
 	 * Two pages of the file, in reverse order. The driver may close the descriptor afterwards.
 	 */
-	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 3 * PAGE, mem + 3 * PAGE, bus, PAGE,
-					 RW),
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed,
+					 (struct rte_vfio_user_dma_file){ fd, 3 * PAGE },
+					 mem + 3 * PAGE, bus, PAGE, RW),
 			0);
-	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 2 * PAGE, mem + 2 * PAGE, bus + PAGE,
-					 PAGE, RTE_VFIO_USER_DMA_READ),
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed,
+					 (struct rte_vfio_user_dma_file){ fd, 2 * PAGE },
+					 mem + 2 * PAGE, bus + PAGE, PAGE, RTE_VFIO_USER_DMA_READ),
 			0);
-	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 0, mem, bus + PAGE, PAGE, RW),
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed, (struct rte_vfio_user_dma_file){ fd, 0 },
+					 mem, bus + PAGE, PAGE, RW),
 			-EEXIST);
 	close(fd);
 	fill(mem, 8 * PAGE, 1);
@@ -374,7 +388,9 @@ many_separate_pages_can_be_mapped(void **state)
 	for (uint32_t i = 0; i < N; i++) {
 		uint32_t page = i * 40503 % N; /* odd factor: each page once */
 
-		assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, (uint64_t)page * PAGE,
+		assert_int_equal(rte_vfio_user_dma_map_fd(probed,
+						 (struct rte_vfio_user_dma_file){ fd,
+								 (uint64_t)page * PAGE },
 						 mem + (size_t)page * PAGE,
 						 bus + (uint64_t)i * 2 * PAGE, PAGE, RW),
 				0);

@@ -285,7 +285,8 @@ chain_sync(struct gantry_dma_dev *dev, enum gantry_dma_dir dir, size_t size, uns
 	chain(m);
 	assert_int_equal(gantry_dma_map_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE), 2);
 	if (for_cpu)
-		gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m[0], segs, nb_segs, 10, size, dir);
+		gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m[0], segs, nb_segs,
+				(struct gantry_dma_part){ 10, size }, dir);
 	gantry_dma_sync_mbuf_chain_for_device(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_unmap_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE);
 	chain_free(m);
@@ -299,8 +300,9 @@ chain_sync_range(struct gantry_dma_dev *dev, bool fixed)
 
 	chain(m);
 	assert_int_equal(gantry_dma_map_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE), 2);
-	gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m[0], segs, 2, LEN - 10,
-			LEN + (fixed ? 10 : 11), GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m[0], segs, 2,
+			(struct gantry_dma_part){ LEN - 10, LEN + (fixed ? 10 : 11) },
+			GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_unmap_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE);
 	chain_free(m);
 }
@@ -318,8 +320,8 @@ chain_sync_for_device(struct gantry_dma_dev *dev, bool all, size_t size, unsigne
 		gantry_dma_sync_mbuf_chain_for_device(dev, m[0], segs, nb_segs,
 				GANTRY_DMA_TO_DEVICE);
 	else
-		gantry_dma_sync_mbuf_chain_range_for_device(dev, m[0], segs, nb_segs, LEN - 10,
-				size, GANTRY_DMA_TO_DEVICE);
+		gantry_dma_sync_mbuf_chain_range_for_device(dev, m[0], segs, nb_segs,
+				(struct gantry_dma_part){ LEN - 10, size }, GANTRY_DMA_TO_DEVICE);
 	gantry_dma_unmap_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_TO_DEVICE);
 	chain_free(m);
 }
@@ -353,7 +355,8 @@ chain_sync_when(struct gantry_dma_dev *dev, bool mapped, bool all)
 			gantry_dma_sync_mbuf_chain_for_cpu(dev, m[0], segs, 2,
 					GANTRY_DMA_FROM_DEVICE);
 		else
-			gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m[0], segs, 2, LEN, LEN,
+			gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m[0], segs, 2,
+					(struct gantry_dma_part){ LEN, LEN },
 					GANTRY_DMA_FROM_DEVICE);
 	}
 	chain_free(m);

@@ -392,11 +392,12 @@ gathered_unmaps_end_together(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	gantry_dma_addr_t a[GANTRY_DMA_GATHER_MAX + 10], kept;
-	struct gantry_dma_gather g = { .n = 0 };
+	struct gantry_dma_gather g;
 	struct rte_mbuf *m[RTE_DIM(a)];
 	struct rte_mempool *pool;
 	unsigned int i;
 
+	gantry_dma_gather_init(&g, 0);
 	pool = rte_pktmbuf_pool_create("gather", 127, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
 			SOCKET_ID_ANY);
 	assert_non_null(pool);
@@ -408,7 +409,7 @@ gathered_unmaps_end_together(void **state)
 	kept = gantry_dma_map_mbuf(dev, m[0], 0, LEN, GANTRY_DMA_FROM_DEVICE);
 	assert_false(gantry_dma_mapping_error(dev, kept));
 	for (i = 0; i < RTE_DIM(a); i++) {
-		gantry_dma_unmap_mbuf_gather(dev, m[i], a[i], LEN, GANTRY_DMA_FROM_DEVICE, 0, &g);
+		gantry_dma_unmap_mbuf_gather(dev, m[i], a[i], LEN, GANTRY_DMA_FROM_DEVICE, &g);
 		assert_true(g.n < GANTRY_DMA_GATHER_MAX);
 	}
 	for (i = 0; i < GANTRY_DMA_GATHER_MAX; i++)
@@ -420,14 +421,14 @@ gathered_unmaps_end_together(void **state)
 	assert_true(device_fill(kept, 2, LEN));
 
 	/* Each mistake is reported once, and the mapping remains. */
-	gantry_dma_unmap_mbuf_gather(dev, m[0], a[0], LEN, GANTRY_DMA_FROM_DEVICE, 0, &g);
+	gantry_dma_unmap_mbuf_gather(dev, m[0], a[0], LEN, GANTRY_DMA_FROM_DEVICE, &g);
 	assert_reason("unmapped twice?");
-	gantry_dma_unmap_mbuf_gather(dev, m[0], kept, LEN - 1, GANTRY_DMA_FROM_DEVICE, 0, &g);
+	gantry_dma_unmap_mbuf_gather(dev, m[0], kept, LEN - 1, GANTRY_DMA_FROM_DEVICE, &g);
 	assert_reason("another size or direction");
 	assert_int_equal(g.n, 0);
 	assert_true(device_fill(kept, 3, LEN));
-	gantry_dma_unmap_mbuf_gather(dev, m[0], kept, LEN, GANTRY_DMA_FROM_DEVICE, 0, &g);
-	gantry_dma_unmap_mbuf_gather(dev, m[0], kept, LEN, GANTRY_DMA_FROM_DEVICE, 0, &g);
+	gantry_dma_unmap_mbuf_gather(dev, m[0], kept, LEN, GANTRY_DMA_FROM_DEVICE, &g);
+	gantry_dma_unmap_mbuf_gather(dev, m[0], kept, LEN, GANTRY_DMA_FROM_DEVICE, &g);
 	gantry_dma_unmap_gathered(dev, &g);
 	assert_reason("unmapped twice");
 	assert_false(device_fill(kept, 4, 1));
@@ -435,10 +436,10 @@ gathered_unmaps_end_together(void **state)
 	/* The mappings of a burst may differ in direction. */
 	a[0] = gantry_dma_map_mbuf(dev, m[0], 0, LEN, GANTRY_DMA_FROM_DEVICE);
 	a[1] = gantry_dma_map_mbuf(dev, m[1], 0, LEN, GANTRY_DMA_TO_DEVICE);
-	gantry_dma_unmap_mbuf_gather(dev, NULL, 8, LEN, GANTRY_DMA_FROM_DEVICE, 0, &g);
+	gantry_dma_unmap_mbuf_gather(dev, NULL, 8, LEN, GANTRY_DMA_FROM_DEVICE, &g);
 	assert_reason("bus address 0x8");
-	gantry_dma_unmap_mbuf_gather(dev, m[0], a[0], LEN, GANTRY_DMA_FROM_DEVICE, 0, &g);
-	gantry_dma_unmap_mbuf_gather(dev, m[1], a[1], LEN, GANTRY_DMA_TO_DEVICE, 0, &g);
+	gantry_dma_unmap_mbuf_gather(dev, m[0], a[0], LEN, GANTRY_DMA_FROM_DEVICE, &g);
+	gantry_dma_unmap_mbuf_gather(dev, m[1], a[1], LEN, GANTRY_DMA_TO_DEVICE, &g);
 	gantry_dma_unmap_gathered(dev, &g);
 	assert_reason("bus address 0x8"); /* no further mistake */
 
@@ -904,11 +905,12 @@ unmap_each(void *arg, const uint64_t *addr, unsigned int nr)
 static void
 unmap_burst(void *arg, const uint64_t *addr, unsigned int nr)
 {
-	struct gantry_dma_gather g = { .n = 0 };
+	struct gantry_dma_gather g;
 	const struct buffers *b = arg;
 
+	gantry_dma_gather_init(&g, 0);
 	while (nr-- > 0)
-		gantry_dma_unmap_mbuf_gather(b->dev, NULL, addr[nr], LEN, GANTRY_DMA_FROM_DEVICE, 0,
+		gantry_dma_unmap_mbuf_gather(b->dev, NULL, addr[nr], LEN, GANTRY_DMA_FROM_DEVICE,
 				&g);
 	gantry_dma_unmap_gathered(b->dev, &g);
 }

@@ -206,17 +206,19 @@ chain_received(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
 
 	for (i = 0; i < RTE_DIM(parts); i++) {
 		nic_fill(segs, n, 2);
-		gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m, segs, n, parts[i].off,
-				parts[i].size, dir);
+		gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m, segs, n,
+				(struct gantry_dma_part){ parts[i].off, parts[i].size }, dir);
 		cpu_check(dev, m, parts[i].off, parts[i].size, 2, 1);
 		nic_fill(segs, n, 1);
 		gantry_dma_sync_mbuf_chain_for_cpu(dev, m, segs, n, dir);
 		cpu_check(dev, m, 0, CHAIN_LEN, 1, 0);
 		/* Handed back to the device in two parts, and once as a whole. */
-		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n, 0, 100, dir);
-		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n, 100, CHAIN_LEN - 100,
-				dir);
-		gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m, segs, n, 0, 14, dir);
+		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n,
+				(struct gantry_dma_part){ 0, 100 }, dir);
+		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n,
+				(struct gantry_dma_part){ 100, CHAIN_LEN - 100 }, dir);
+		gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m, segs, n,
+				(struct gantry_dma_part){ 0, 14 }, dir);
 		gantry_dma_sync_mbuf_chain_for_device(dev, m, segs, n, dir);
 	}
 	nic_fill(segs, n, 3);
@@ -235,8 +237,8 @@ chain_sent(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
 
 	for (i = 0; i < RTE_DIM(parts); i++) {
 		cpu_fill(m, 2);
-		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n, parts[i].off,
-				parts[i].size, dir);
+		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n,
+				(struct gantry_dma_part){ parts[i].off, parts[i].size }, dir);
 		nic_check(dev, segs, n, parts[i].off, parts[i].size, 2, 1);
 		cpu_fill(m, 1);
 		gantry_dma_sync_mbuf_chain_for_device(dev, m, segs, n, dir);
@@ -291,8 +293,9 @@ sync_beyond_chain_copies_nothing(void **state)
 			if (copies(dev))
 				nic_fill(segs, n, 2);
 			dma_fail("nothing");
-			gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m, segs, n, beyond[k].off,
-					beyond[k].size, GANTRY_DMA_FROM_DEVICE);
+			gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m, segs, n,
+					(struct gantry_dma_part){ beyond[k].off, beyond[k].size },
+					GANTRY_DMA_FROM_DEVICE);
 			cpu_check(dev, m, 0, CHAIN_LEN, 1, 0);
 			if (i % 2)
 				expect(GANTRY_DMA_MISUSE_SYNC_RANGE);

@@ -202,16 +202,21 @@ void *rte_vfio_user_bar_ptr(struct rte_vfio_user_device *dev, unsigned int bar, 
 __rte_internal
 int rte_vfio_user_dma_map(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len,
 		uint32_t prot);
+/** A place in a file that is also mapped in this process. */
+struct rte_vfio_user_dma_file {
+	int fd;          /**< of a memfd, or of a file of tmpfs or hugetlbfs; the caller keeps it */
+	uint64_t offset; /**< bytes, a multiple of 4 KiB */
+};
 /**
- * Let the device reach memory in a file of the caller: [offset, offset + len) of @p fd, which is
- * mapped in this process at @p va. The server gets the file, and with it all of its content; the
- * caller may close @p fd afterwards. The server takes a memfd, or a file of tmpfs or hugetlbfs.
+ * Let the device reach @p len bytes from @p file on, which are mapped in this process at @p va. The
+ * server gets the file, and with it all of its content; the caller may close the descriptor
+ * afterwards.
  * @retval -EBADF  no file
  * @return else as rte_vfio_user_dma_map()
  */
 __rte_internal
-int rte_vfio_user_dma_map_fd(struct rte_vfio_user_device *dev, int fd, uint64_t offset, void *va,
-		uint64_t iova, size_t len, uint32_t prot);
+int rte_vfio_user_dma_map_fd(struct rte_vfio_user_device *dev, struct rte_vfio_user_dma_file file,
+		void *va, uint64_t iova, size_t len, uint32_t prot);
 /**
  * Undo one rte_vfio_user_dma_map() or rte_vfio_user_dma_map_fd(); the arguments must be the same.
  * When it returns 0, the device no longer accesses the memory.

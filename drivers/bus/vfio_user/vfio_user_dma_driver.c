@@ -121,21 +121,21 @@ rte_vfio_user_dma_map(struct rte_vfio_user_device *dev, void *va, uint64_t iova,
 }
 
 int
-rte_vfio_user_dma_map_fd(struct rte_vfio_user_device *dev, int fd, uint64_t offset, void *va,
-		uint64_t iova, size_t len, uint32_t prot)
+rte_vfio_user_dma_map_fd(struct rte_vfio_user_device *dev, struct rte_vfio_user_dma_file file,
+		void *va, uint64_t iova, size_t len, uint32_t prot)
 {
 	struct vfio_user_map map = {
 		.va = (uintptr_t)va,
 		.iova = iova,
 		.len = len,
-		.fd = fd,
-		.offset = offset,
+		.fd = file.fd,
+		.offset = file.offset,
 		.prot = prot,
 	};
 
 	if (!attached(dev))
 		return -ENODEV;
-	return fd < 0 ? -EBADF : map_range(dev, &map);
+	return file.fd < 0 ? -EBADF : map_range(dev, &map);
 }
 
 int

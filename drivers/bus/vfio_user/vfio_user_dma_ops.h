@@ -47,10 +47,12 @@ vfio_user_dma_ops_map(void *dev, void *va, gantry_dma_addr_t iova, size_t len,
 }
 
 static inline int
-vfio_user_dma_ops_map_fd(void *dev, int fd, uint64_t offset, void *va, gantry_dma_addr_t iova,
+vfio_user_dma_ops_map_fd(void *dev, struct gantry_dma_file file, void *va, gantry_dma_addr_t iova,
 		size_t len, enum gantry_dma_dir dir)
 {
-	return rte_vfio_user_dma_map_fd(dev, fd, offset, va, iova, len, vfio_user_dma_prot(dir));
+	const struct rte_vfio_user_dma_file f = { .fd = file.fd, .offset = file.offset };
+
+	return rte_vfio_user_dma_map_fd(dev, f, va, iova, len, vfio_user_dma_prot(dir));
 }
 
 static inline int

@@ -130,7 +130,7 @@ igb_rx_unmap(struct igb_rx_queue *q, uint16_t at, uint16_t len, struct gantry_dm
 	if (likely(len != 0))
 		gantry_dma_sync_single_for_cpu(q->dma, q->sw_addr[at], len, GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_unmap_mbuf_gather(q->dma, q->sw_mbuf[at], q->sw_addr[at], q->buf_len,
-			GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_ATTR_SKIP_CPU_SYNC, g);
+			GANTRY_DMA_FROM_DEVICE, g);
 }
 
 uint16_t
@@ -244,7 +244,7 @@ igb_rx_take(struct igb_rx_queue *q, struct rte_mbuf **pkts, uint16_t nb)
 	GANTRY_UNINITIALIZED struct gantry_dma_gather g;
 	uint64_t bytes = 0;
 
-	g.n = 0;
+	gantry_dma_gather_init(&g, GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
 
 	while (nb_rx < nb && posted != 0) {
 		/* 1. Collect finished descriptors: those that have DD. */
@@ -420,7 +420,7 @@ igb_rx_ring_empty(struct igb_rx_queue *q)
 {
 	struct gantry_dma_gather g;
 
-	g.n = 0;
+	gantry_dma_gather_init(&g, GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
 	while (q->posted != 0) {
 		igb_rx_unmap(q, q->next, 0, &g);
 		gantry_dma_unmap_gathered(q->dma, &g);

@@ -152,7 +152,7 @@ igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
 	GANTRY_UNINITIALIZED struct free_batch batch;
 	uint32_t descs = 0, packets = 0;
 
-	g.n = 0;
+	gantry_dma_gather_init(&g, 0);
 	batch.pool = NULL;
 	batch.nb = 0;
 	while (q->clean != q->group && descs < max_desc && packets < max_pkts) {
@@ -177,8 +177,7 @@ igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
 			if (likely(q->sw_mbuf[at] != NULL)) {
 				if (q->iova_last == 0) /* else a mapping has nothing to undo */
 					gantry_dma_unmap_mbuf_gather(q->dma, q->sw_mbuf[at],
-							e->addr, e->len, GANTRY_DMA_TO_DEVICE, 0,
-							&g);
+							e->addr, e->len, GANTRY_DMA_TO_DEVICE, &g);
 				packets += e->part != IGB_TX_SEGMENT;
 			}
 			if (++at == q->nb_desc)

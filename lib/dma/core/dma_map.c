@@ -270,7 +270,7 @@ gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantr
 
 void NO_CANARY
 gantry_dma_unmap_mbuf_gather_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs,
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir,
 		struct gantry_dma_gather *g)
 {
 	const struct gantry_dma_mode *mode = mode_of(dev);
@@ -278,7 +278,7 @@ gantry_dma_unmap_mbuf_gather_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m
 	if (mode != NULL && mode->unmap_gather != NULL)
 		mode->unmap_gather(dev, addr, size, dir, g);
 	else
-		unmap_mbuf(dev, m, addr, size, dir, attrs);
+		unmap_mbuf(dev, m, addr, size, dir, g->attrs);
 }
 
 void

@@ -572,18 +572,18 @@ gantry_dma_sync_mbuf_chain_for_device(struct gantry_dma_dev *dev, struct rte_mbu
 
 void
 gantry_dma_sync_mbuf_chain_range_for_cpu(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset, size_t size,
-		enum gantry_dma_dir dir)
+		const struct gantry_dma_seg *segs, unsigned int nb_segs,
+		struct gantry_dma_part part, enum gantry_dma_dir dir)
 {
-	sync_chain(dev, chain_range(m, segs, offset, RTE_MIN(size, SIZE_MAX - 1)), nb_segs, dir,
-			true, __builtin_return_address(0));
+	sync_chain(dev, chain_range(m, segs, part.offset, RTE_MIN(part.size, SIZE_MAX - 1)),
+			nb_segs, dir, true, __builtin_return_address(0));
 }
 
 void
 gantry_dma_sync_mbuf_chain_range_for_device(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset, size_t size,
-		enum gantry_dma_dir dir)
+		const struct gantry_dma_seg *segs, unsigned int nb_segs,
+		struct gantry_dma_part part, enum gantry_dma_dir dir)
 {
-	sync_chain(dev, chain_range(m, segs, offset, RTE_MIN(size, SIZE_MAX - 1)), nb_segs, dir,
-			false, __builtin_return_address(0));
+	sync_chain(dev, chain_range(m, segs, part.offset, RTE_MIN(part.size, SIZE_MAX - 1)),
+			nb_segs, dir, false, __builtin_return_address(0));
 }

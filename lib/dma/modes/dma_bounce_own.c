@@ -95,8 +95,8 @@ own_map(const struct dma_device *d, const struct dma_block *b, int fd)
 
 	rte_mcfg_mem_read_lock();
 	if (ops->map_fd != NULL)
-		ret = ops->map_fd(d->params.opaque, fd, 0, b->pub.cpu, b->pub.bus, b->len,
-				GANTRY_DMA_BIDIRECTIONAL);
+		ret = ops->map_fd(d->params.opaque, (struct gantry_dma_file){ .fd = fd },
+				b->pub.cpu, b->pub.bus, b->len, GANTRY_DMA_BIDIRECTIONAL);
 	else
 		ret = ops->map(d->params.opaque, b->pub.cpu, b->pub.bus, b->len,
 				GANTRY_DMA_BIDIRECTIONAL);
