@@ -249,8 +249,8 @@ static void
 server_free(struct vfu_server *s)
 {
 	vfu_sigbus_remove(s);
-	if (s->listener.fd >= 0) /* the control thread was not started */
-		vfu_listener_close(&s->listener, s->refused);
+	if (s->listener.fd >= 0) /* the control thread did not start: nobody waits for this one */
+		vfu_listener_close(&s->listener, NULL);
 	if (s->wake_fd >= 0)
 		close(s->wake_fd);
 	vfu_async_fini(s);
