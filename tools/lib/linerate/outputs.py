@@ -11,6 +11,16 @@ from mlrsearch import COMPLETE
 RATES = 'ndr', 'pdr', 'throughput'
 
 
+def best(size):
+    """Return the rate without loss of a size: NDR, or the throughput of RFC 2544, or None."""
+    return size['ndr'] or size['throughput']
+
+
+def gap_ns(trial):
+    """Return for how long the host kept a core away in a trial."""
+    return max(trial['longest_gap_ns'], trial['application_waited_ns'])
+
+
 def percent(rate, line):
     """Return a lower bound as text, in percent of the line."""
     if not rate:
@@ -27,8 +37,7 @@ def microseconds(ns):
 
 def lost(size):
     """Return the frames that were lost up to the rate without loss, in trials that count."""
-    best = size['ndr'] or size['throughput'] or {}
-    top = best.get('lower_pps') or 0.0
+    top = (best(size) or {}).get('lower_pps') or 0.0
     return sum(t['lost'] for t in size['trials']
                if t['void'] is None and t['pps'] <= top * 1.000001)
 
@@ -61,11 +70,10 @@ def table(result):
         'size', 'line, pps', 'NDR, Mpps', 'NDR, %', 'PDR, %', 'p50, us', 'p99, us', 'lost',
         'void')]
     for s in result['sizes']:
-        best = s['ndr'] or s['throughput'] or {}
         at = middle(s) or {}
         lines.append('%5s %12.0f %10.4f %8s %8s %10s %10s %8d %6d' % (
-            s['size'], s['line_pps'], (best.get('lower_pps') or 0) / 1e6,
-            percent(s['ndr'] or s['throughput'], s['line_pps']), percent(s['pdr'], s['line_pps']),
+            s['size'], s['line_pps'], ((best(s) or {}).get('lower_pps') or 0) / 1e6,
+            percent(best(s), s['line_pps']), percent(s['pdr'], s['line_pps']),
             microseconds(at.get('p50_ns')), microseconds(at.get('p99_ns')), lost(s),
             sum(t['void'] is not None for t in s['trials'])))
     gaps = result['gaps']
