@@ -661,8 +661,6 @@ class Real(Bench):
             r = self.linerate(*args, status=2)
             self.assertIn(why, r.stderr)
             self.assertEqual((r.stdout, len(r.stderr.splitlines())), ('', 1), r.stderr)
-        r = self.linerate('--report', self.path('r.html'), status=2, PATH=self.dir)
-        self.assertIn('gnuplot', r.stderr)
 
 
 if __name__ == '__main__':

@@ -28,7 +28,6 @@ import datetime
 import json
 import os
 import platform
-import shutil
 import signal
 import sys
 import time
@@ -112,10 +111,6 @@ def arguments(argv):
     for e in args.expect:
         if args.sizes and e.size not in args.sizes:
             ap.error('--expect %r: --sizes does not have %s' % (e.text, e.size))
-    # tools/linerate checks the arguments before it installs gnuplot.
-    if args.report and not args.check and shutil.which('gnuplot') is None:
-        ap.error('--report %s: gnuplot, which draws its plots, is not installed: run tools/setup '
-                 'linerate' % args.report)
     args.files = {}
     for option in ('json', 'csv', 'junit', 'report'):
         name = getattr(args, option)
