@@ -186,7 +186,7 @@ class Figures(Base):
                     '%.4f' % (best['lower_pps'] / 1e6),
                     '%.2f' % (100 * best['lower_pps'] / s['line_pps']),
                     '%.4f' % (pdr / 1e6) if pdr else '–',
-                    '%.2f' % (100 * pdr / s['line_pps']) if pdr else '-',
+                    '%.2f' % (100 * pdr / s['line_pps']) if pdr else '–',
                     us(max(f['p99_ns'] for f in middle)),
                     sum(t['lost'] for t in s['trials'] if t['void'] is None and
                         t['pps'] <= best['lower_pps'] * 1.000001)))
@@ -341,18 +341,24 @@ class Parts(Base):
         self.assertNotIn('99 % of the frames take', page.words())
         self.assertEqual([row[7] for row in page.table('Frame sizes')[1]], 3 * ['–'])
 
-    def test_rates_that_were_not_found_are_named(self):
-        result = measured(0.4)
-        for s in result['sizes']:
-            s['ndr'] = dict(s['ndr'], lower_pps=None, line=0.0, ended='void trials')
-            s['pdr'], s['latency'] = None, []
-        page = self.page(result)
-        self.assertIn('Line rate at 0 of 3 frame sizes', page.words())
-        self.assertIn('no rate without loss with frames of 64 bytes', page.words())
-        self.assertEqual(page.words().count('not measured: ndr.'), 3)
-        self.assertEqual(page.table('Frame sizes')[1][0][1:7], [
-            'no', '%.4f' % (LINE_64 / 1e6), '–', 'none', '–', '-'])
-        self.assertEqual(list(page.plots()), ["The host's longest gap in each trial"])
+    def test_rate_that_is_not_measured_differs_from_none(self):
+        for ended, answer, share, headline, lead in (
+                ('void trials', '?', '?', '0 of 3 frame sizes, 3 not measured',
+                 'The rate of frames of 64 bytes is not measured'),
+                ('complete', 'no', 'none', '0 of 3 frame sizes',
+                 'The search found no rate without loss with frames of 64 bytes')):
+            result = measured(0.4)
+            for s in result['sizes']:
+                s['ndr'] = dict(s['ndr'], lower_pps=None, line=0.0, ended=ended)
+                s['pdr'], s['latency'] = None, []
+            page = self.page(result)
+            self.assertEqual(page.root.all('h1')[0].text(), 'Line rate at ' + headline)
+            self.assertIn(lead, page.words())
+            self.assertEqual(page.words().count('not measured: ndr.'), 3 * (answer == '?'))
+            self.assertEqual('"?"' in page.words(), answer == '?')
+            self.assertEqual(page.table('Frame sizes')[1][0][1:7], [
+                answer, '%.4f' % (LINE_64 / 1e6), '–', share, '–', '–'])
+            self.assertEqual(list(page.plots()), ["The host's longest gap in each trial"])
 
     def test_void_latency_and_lack_of_recovery_are_marked(self):
         result = measured(0.5, DEFAULT)

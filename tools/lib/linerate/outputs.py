@@ -51,17 +51,21 @@ def middle(size):
     return None
 
 
-def unmeasured(result):
-    """Return a line for each rate that a search did not find before it reached one of its limits.
+def is_unmeasured(rate):
+    """Return whether a search reached one of its limits before it found a rate.
 
     A search that is complete has an answer, also if even the least load lost frames.
     """
+    return bool(rate) and rate['lower_pps'] is None and rate['ended'] != COMPLETE
+
+
+def unmeasured(result):
+    """Return a line for each rate that is not measured."""
     return ['%s.%s: no rate was found: the search ended at its limit (%s); %d of %d trials are '
             'void: repeat it on a host with free cores' % (
                 name, s['size'], s[name]['ended'],
                 sum(t['void'] is not None for t in s['trials']), len(s['trials']))
-            for s in result['sizes'] for name in RATES
-            if s[name] and s[name]['lower_pps'] is None and s[name]['ended'] != COMPLETE]
+            for s in result['sizes'] for name in RATES if is_unmeasured(s[name])]
 
 
 def table(result):

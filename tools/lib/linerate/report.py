@@ -26,8 +26,10 @@ def application(result):
 
 
 def headline(result):
-    full = sum(map(tables.is_line_rate, result['sizes']))
-    return 'Line rate at %d of %d frame sizes' % (full, len(result['sizes']))
+    found = list(map(tables.line_rate, result['sizes']))
+    unknown = found.count(tables.UNKNOWN)
+    return 'Line rate at %d of %d frame sizes%s' % (
+        found.count('yes'), len(found), ', %d not measured' % unknown if unknown else '')
 
 
 def lead(result):
@@ -35,7 +37,9 @@ def lead(result):
     s = result['sizes'][0]
     best, at = outputs.best(s), outputs.middle(s)
     frames = 'frames of %s' % ('IMIX' if s['size'] == 'imix' else s['size'] + ' bytes')
-    if not best or not best['lower_pps']:
+    if outputs.is_unmeasured(best):
+        yield 'The rate of %s is not measured: the search reached its limit.' % frames
+    elif not best or not best['lower_pps']:
         yield 'The search found no rate without loss with %s.' % frames
     else:
         yield '%s forwards %s Mpps of %s in each direction: %s\u00a0%% of the line rate of %s.' % (

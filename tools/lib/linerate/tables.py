@@ -10,7 +10,7 @@ from html import escape
 import outputs
 
 MOST_VOID = 40      # void trials that a page lists; the JSON has all of them
-NONE = '–'
+NONE, UNKNOWN = '–', '?'
 TEXT, MORE = 'text', 'more'
 
 
@@ -35,8 +35,16 @@ def megapackets(rate):
     return number((rate or {}).get('lower_pps'), '%.4f', 1e6)
 
 
-def is_line_rate(size):
-    return (outputs.best(size) or {}).get('line', 0) >= 0.99999
+def percent(rate, line):
+    """Return a rate in percent of the line."""
+    return UNKNOWN if outputs.is_unmeasured(rate) else outputs.percent(rate, line) if rate else NONE
+
+
+def line_rate(size):
+    """Return whether the application reached the line rate: yes, no, or UNKNOWN."""
+    if outputs.is_unmeasured(outputs.best(size)):
+        return UNKNOWN
+    return 'yes' if (outputs.best(size) or {}).get('line', 0) >= 0.99999 else 'no'
 
 
 def table(title, columns, rows, note=''):
@@ -63,10 +71,9 @@ def rates(result):
     rows = []
     for s in result['sizes']:
         best = outputs.best(s)
-        rows.append((size_name(s), 'yes' if is_line_rate(s) else 'no',
-                     '%.4f' % (s['line_pps'] / 1e6), megapackets(best),
-                     outputs.percent(best, s['line_pps']), megapackets(s['pdr']),
-                     outputs.percent(s['pdr'], s['line_pps']),
+        rows.append((size_name(s), line_rate(s), '%.4f' % (s['line_pps'] / 1e6),
+                     megapackets(best), percent(best, s['line_pps']),
+                     megapackets(s['pdr']), percent(s['pdr'], s['line_pps']),
                      time((outputs.middle(s) or {}).get('p99_ns')), outputs.lost(s)))
     note = ('%s: the greatest rate without loss. PDR: the greatest that loses at most 0.5 %%. '
             'Rates are those of each direction, and percentages those of the line rate; both '
@@ -79,6 +86,8 @@ def rates(result):
                  'miss the goal, so that frames may be lost below it.' % (100 * exceed))
     if any('+' in cell for row in rows for cell in (row[4], row[6])):
         note += ' "+": the search ended at its limit, so that the rate may be greater.'
+    if any(UNKNOWN in row for row in rows):
+        note += ' "?": not measured, because the search reached its limit before it found a rate.'
     return table('Frame sizes', (
         'Bytes', 'Line rate', ('Line rate, Mpps', MORE), name + ', Mpps', name + ', %',
         ('PDR, Mpps', MORE), 'PDR, %', ('p99, µs', MORE), 'Lost'), rows, note)
